@@ -1,0 +1,57 @@
+"""What `prepare` leaves in the workspace for the stages after it: the commits' facts and the arms that were built."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from isobench.contracts.base import Contract
+from isobench.contracts.reasons import Reason
+from isobench.contracts.record import ApiSummary, Arm
+
+
+class PreparedArm(Contract):
+    """One arm, ready to be timed; or why it is not."""
+
+    name: Arm
+    commit: str
+    tree: str
+    environment: str | None = None
+    python: str | None = None
+    python_version: str | None = None
+    install_sha: str | None = None
+    api_manifest: str | None = None
+    api_summary: ApiSummary | None = None
+    reason: Reason | None = Field(default=None, description="Why the arm could not be built.")
+    message: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the arm can be timed."""
+        return self.reason is None
+
+
+class CommitSummary(Contract):
+    """The record's fields that follow from the commits alone."""
+
+    repo: str
+    instance_id: str
+    created_at: str
+    base_commit: str
+    head_commit: str
+    main_commit: str | None = None
+    patch: str
+    message: str
+    subject: str
+
+
+class Prepared(Contract):
+    """`prepared.json`."""
+
+    version: Literal[1] = 1
+    commits: CommitSummary
+    arms: list[PreparedArm]
+    notes: list[str] = Field(default_factory=list)
+
+    def arm(self, name: Arm) -> PreparedArm | None:
+        """The arm of that name."""
+        return next((arm for arm in self.arms if arm.name == name), None)

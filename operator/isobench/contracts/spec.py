@@ -1,0 +1,198 @@
+"""The wish: what one item asks for, shared by `CommitBenchmark`, a batch's template and the configuration."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from isobench.contracts.base import KubernetesContract
+
+CommitRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{7,40}$", to_lower=True)]
+ResourceList = dict[str, str]
+
+
+class SecretRef(KubernetesContract):
+    """A Secret of the item's own namespace."""
+
+    name: str = Field(description="Name of the Secret.")
+    key: str | None = Field(default=None, description="Key within it; the stage's usual variable when left out.")
+
+
+class Resources(KubernetesContract):
+    """What a container asks for and may use."""
+
+    requests: ResourceList | None = Field(default=None, description="Requested amounts by resource name.")
+    limits: ResourceList | None = Field(default=None, description="Upper bounds by resource name.")
+
+
+class RepositorySpec(KubernetesContract):
+    """Where the commits are."""
+
+    url: str = Field(min_length=1, description="Clone URL; locally also a path.")
+    main_ref: str | None = Field(
+        default=None,
+        description="The main arm; the first of origin/main, origin/master, main, master by default.",
+    )
+    credentials_secret_ref: SecretRef | None = Field(
+        default=None, description="Git credentials; only the fetch container sees them."
+    )
+
+
+class CommitPair(KubernetesContract):
+    """The human change: from base to head."""
+
+    head: CommitRef = Field(description="The performance commit.")
+    base: CommitRef | None = Field(default=None, description="The commit before it; head's first parent by default.")
+
+
+class EnvironmentSpec(KubernetesContract):
+    """How an arm's environment is made."""
+
+    image: str | None = Field(default=None, description="Container image that arms are built and timed in.")
+    python: str | None = Field(
+        default=None,
+        description="Python version such as 3.11; the newest here that the project allows by default.",
+    )
+    setup_commands: list[str] | None = Field(default=None, description="Shell commands before the installation.")
+    install_commands: list[str] | None = Field(
+        default=None, description="Shell commands that install an arm; the project's own metadata by default."
+    )
+    check_commands: list[str] | None = Field(
+        default=None, description="Commands that pass on base and must pass on the agent's patch."
+    )
+    resources: Resources | None = Field(default=None, description="Resources of build containers.")
+    build_timeout_seconds: int = Field(default=1800, ge=1, description="Time limit of one arm's build.")
+
+
+class ConfigMapKeyRef(KubernetesContract):
+    """One key of a ConfigMap of the item's own namespace."""
+
+    name: str = Field(description="Name of the ConfigMap.")
+    key: str = Field(description="Key that holds the test script.")
+
+
+class GenerateSpec(KubernetesContract):
+    """An efficiency test written by a language model."""
+
+    provider: str = Field(description="Name of the provider's configuration, config/main_<provider>.toml.")
+    model: str | None = Field(default=None, description="Model; the provider's configured one by default.")
+    secret_ref: SecretRef | None = Field(default=None, description="The provider's key.")
+    budget_usd: float = Field(default=1.0, ge=0, description="Cap on what one item's generation may cost.")
+
+
+class EfficiencyTest(KubernetesContract):
+    """Where the efficiency test comes from: one of inline, configMapKeyRef, generate; else the batch's inputs."""
+
+    inline: str | None = Field(default=None, description="The test script's text.")
+    config_map_key_ref: ConfigMapKeyRef | None = Field(default=None, description="A ConfigMap's key that holds it.")
+    generate: GenerateSpec | None = Field(
+        default=None, description="Let a model write it when no test is supplied for the commit."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [source for source in (self.inline, self.config_map_key_ref, self.generate) if source is not None]
+        if len(given) > 1:
+            raise ValueError("give one of inline, configMapKeyRef and generate, not several")
+        return self
+
+
+class AgentSpec(KubernetesContract):
+    """Whether and how a coding agent attempts the task."""
+
+    enabled: bool = Field(default=False, description="Off unless opted in, in online mode too.")
+    kind: Literal["openhands", "command", "replay"] = Field(default="openhands", description="Which agent.")
+    image: str | None = Field(default=None, description="Agent image: a layer on the environment image.")
+    model: str | None = Field(default=None, description="Model that the agent uses.")
+    secret_ref: SecretRef | None = Field(default=None, description="The model's key; only the gateway sees it.")
+    max_iterations: int = Field(default=50, ge=1, description="Cap on the agent's steps.")
+    budget_usd: float = Field(default=1.0, ge=0, description="Cap in dollars.")
+    timeout_minutes: float = Field(default=30.0, gt=0, description="Cap in minutes.")
+    targets: list[str] | None = Field(default=None, description="Files it may change; the human diff's by default.")
+    constraints: list[str] = Field(default_factory=list, description="Sentences added to the task.")
+    primary_metric: str = Field(default="wall time of the efficiency test", description="What to improve.")
+    network: Literal["gateway", "open"] = Field(default="gateway", description="What the agent may reach.")
+    require_human_speedup: bool = Field(
+        default=True, description="Pay the agent only when the human commit is measurably faster."
+    )
+
+
+class TimingSpec(KubernetesContract):
+    """How arms are timed."""
+
+    protocol: Literal["blocks", "single"] = Field(
+        default="blocks",
+        description="blocks: interleaved pairs with an interval; single: one run an arm, as before.",
+    )
+    cores: int = Field(default=1, ge=1, le=64, description="How many cores the whole process tree is pinned to.")
+    warmup: int = Field(default=1, ge=0, le=20, description="Blocks that are run first and not used.")
+    min_pairs: int = Field(default=10, ge=8, le=1000, description="Blocks before the first look; at least 8.")
+    max_pairs: int = Field(default=160, ge=8, le=1000, description="Blocks at most.")
+    precision: float = Field(default=0.01, gt=0, lt=1, description="Half-width that is precise enough.")
+    margin: float = Field(default=0.02, gt=0, lt=1, description="Effects inside this are called the same.")
+    timeout_seconds: int = Field(default=3600, ge=1, description="Time limit of an item's timing.")
+    run_timeout_seconds: int = Field(default=300, ge=1, description="Time limit of one run of the test.")
+    memory_mib: int = Field(default=4096, ge=16, description="Memory bound of one run.")
+    scratch_mib: int = Field(default=1024, ge=1, description="Bound on what one run may write.")
+    seed: int | None = Field(default=None, description="Seed of order and hashing; the item's own by default.")
+    exclusive: bool = Field(default=True, description="One timing pod per node.")
+    sockets: Literal["none", "loopback"] = Field(
+        default="none",
+        description="loopback lets the workload open sockets inside its empty network namespace.",
+    )
+    resources: Resources | None = Field(default=None, description="Resources of the timing container.")
+    node_selector: dict[str, str] | None = Field(default=None, description="Nodes that may time.")
+    tolerations: list[dict[str, str]] | None = Field(default=None, description="Taints that timing pods tolerate.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max_pairs < self.min_pairs:
+            raise ValueError(f"maxPairs ({self.max_pairs}) is below minPairs ({self.min_pairs}); raise it")
+        return self
+
+
+class WorkspaceSpec(KubernetesContract):
+    """The item's volume on a cluster: one of its own, or a directory on a shared claim."""
+
+    storage_class_name: str | None = Field(default=None, description="Storage class of the item's own claim.")
+    size: str | None = Field(default=None, description="Size of the item's own claim, such as 10Gi.")
+    claim_name: str | None = Field(default=None, description="An existing ReadWriteMany claim instead.")
+
+    @model_validator(mode="after")
+    def _own_or_shared(self) -> Self:
+        if self.claim_name and (self.storage_class_name or self.size):
+            raise ValueError("give claimName, or storageClassName and size, not both")
+        return self
+
+
+class OutputSpec(KubernetesContract):
+    """Where records go."""
+
+    store: str = Field(default="file://data", pattern=r"^(s3|file)://.+", description="s3://... or file://...")
+    dataset: str | None = Field(default=None, description="Dataset file's name; the batch's by default.")
+    endpoint: str | None = Field(default=None, description="Address of an S3 server other than AWS.")
+    secret_ref: SecretRef | None = Field(default=None, description="Store credentials; only collect sees them.")
+    service_account_name: str | None = Field(default=None, description="Or a service account that has access.")
+
+
+class ItemTemplate(KubernetesContract):
+    """Everything of an item but its commits: what a batch says once for all of its items."""
+
+    mode: Literal["offline", "online"] = Field(default="offline", description="online lets opted-in agents run.")
+    environment: EnvironmentSpec = Field(default_factory=EnvironmentSpec, description="How arms are built.")
+    test: EfficiencyTest = Field(default_factory=EfficiencyTest, description="Where the efficiency test comes from.")
+    agent: AgentSpec = Field(default_factory=AgentSpec, description="Whether and how an agent attempts the task.")
+    timing: TimingSpec = Field(default_factory=TimingSpec, description="How arms are timed.")
+    workspace: WorkspaceSpec = Field(default_factory=WorkspaceSpec, description="Volume on a cluster.")
+    output: OutputSpec = Field(default_factory=OutputSpec, description="Where records go.")
+    api: str | None = Field(default=None, description="The record's api field.")
+    queue_name: str | None = Field(default=None, description="Kueue's local queue.")
+    controller_name: str | None = Field(default=None, description="Which release of the operator takes this.")
+    ttl_seconds_after_finished: int | None = Field(default=None, ge=0, description="Deleted so long after its end.")
+
+
+class CommitBenchmarkSpec(ItemTemplate):
+    """One item: a commit pair of one repository, one agent sample at most."""
+
+    repository: RepositorySpec = Field(description="Where the commits are.")
+    commits: CommitPair = Field(description="The human change.")
+    suspend: bool = Field(default=False, description="Start nothing new while true.")

@@ -1,0 +1,1 @@
+"""The decisions of isobench: pure functions; time and seeds are arguments."""

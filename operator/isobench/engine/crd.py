@@ -1,0 +1,162 @@
+"""The custom resource definitions of both kinds: their names, columns, and what may change once they are there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isobench.contracts.base import KubernetesContract
+from isobench.contracts.objects import API_VERSION, BatchSpec, CommitBenchmark, CommitBenchmarkBatch
+from isobench.contracts.spec import CommitBenchmarkSpec
+from isobench.engine.structural_schema import Rule, Schema, structural, with_rules
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of `kubectl get`; one of priority 1 is shown by `-o wide` only."""
+
+    name: str
+    path: str
+    type: str = "string"
+    priority: int = 0
+
+    def as_json(self) -> Schema:
+        """The column as a definition holds it."""
+        shown = {"name": self.name, "type": self.type, "jsonPath": self.path}
+        return shown | ({"priority": self.priority} if self.priority else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind: its model, how it is called, what a person asks of it first."""
+
+    model: type[KubernetesContract]
+    plural: str
+    short: str
+    columns: Sequence[Column]
+    spec_rules: Sequence[Rule]
+    rules: Sequence[Rule] = ()
+
+
+_OUTCOME = '.status.conditions[?(@.type=="Succeeded")]'
+
+ITEM_MUTABLE = frozenset({"suspend", "ttl_seconds_after_finished"})
+BATCH_MUTABLE = frozenset({"parallelism", "budget_usd", "fail_fast", "suspend", "publish"})
+
+
+def immutable(model: type[KubernetesContract], mutable: frozenset[str], kind: str) -> list[Rule]:
+    """A rule for every field of ``model`` that may not change: neither its value nor whether it is there."""
+    rules = []
+    for name, field in model.model_fields.items():
+        if name in mutable:
+            continue
+        key = field.alias or name
+        rule = f"has(self.{key}) == has(oldSelf.{key}) && (!has(self.{key}) || self.{key} == oldSelf.{key})"
+        rules.append(Rule(rule, f"{key} can't be changed; create another {kind}"))
+    return rules
+
+
+_COMMITTED = " + ".join(f"(has(self.status.{key}) ? self.status.{key} : 0.0)" for key in ("spentUsd", "reservedUsd"))
+BUDGET_RULE = Rule(
+    "!has(self.spec.budgetUsd) || (has(oldSelf.spec.budgetUsd) && self.spec.budgetUsd >= oldSelf.spec.budgetUsd) || "
+    f"!has(self.status) || self.spec.budgetUsd >= {_COMMITTED}",
+    "budgetUsd can't go below what is spent and reserved; suspend the batch to stop it",
+)
+
+COMMIT_BENCHMARK = Kind(
+    CommitBenchmark,
+    plural="commitbenchmarks",
+    short="cb",
+    columns=[
+        Column("Outcome", f"{_OUTCOME}.reason"),
+        Column("Stage", ".status.stages[-1:].name"),
+        Column("Verdict", ".status.result.verdict"),
+        Column("Speedup", ".status.result.speedup", "number"),
+        Column("USD", ".status.cost.measuredUsd", "number"),
+        Column("Waiting", ".status.waiting.why"),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Head", ".spec.commits.head", priority=1),
+        Column("Repository", ".spec.repository.url", priority=1),
+        Column("Message", f"{_OUTCOME}.message", priority=1),
+    ],
+    spec_rules=immutable(CommitBenchmarkSpec, ITEM_MUTABLE, "CommitBenchmark"),
+)
+
+COMMIT_BENCHMARK_BATCH = Kind(
+    CommitBenchmarkBatch,
+    plural="commitbenchmarkbatches",
+    short="cbb",
+    columns=[
+        Column("Items", ".status.total", "integer"),
+        Column("Running", ".status.running", "integer"),
+        Column("Done", ".status.done", "integer"),
+        Column("Failed", ".status.failed", "integer"),
+        Column("USD", ".status.spentUsd", "number"),
+        Column("Budget", ".spec.budgetUsd", "number"),
+        Column("Waiting", ".status.waiting.why"),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Reserved", ".status.reservedUsd", "number", priority=1),
+        Column("Message", f"{_OUTCOME}.message", priority=1),
+    ],
+    spec_rules=[
+        *immutable(BatchSpec, BATCH_MUTABLE, "CommitBenchmarkBatch"),
+        Rule(
+            "has(self.template.repository) || self.commits.all(commit, has(commit.repository))",
+            "a commit has no repository: give template.repository, or each commit its own",
+        ),
+    ],
+    rules=[BUDGET_RULE],
+)
+
+KINDS = (COMMIT_BENCHMARK, COMMIT_BENCHMARK_BATCH)
+
+
+def custom_resource_definition(kind: Kind) -> Schema:
+    """The definition of ``kind``, as `kubectl apply` takes it."""
+    group, _, version = API_VERSION.partition("/")
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind.model.__name__,
+                "listKind": f"{kind.model.__name__}List",
+                "plural": kind.plural,
+                "singular": kind.model.__name__.lower(),
+                "shortNames": [kind.short],
+                "categories": ["isobench"],
+            },
+            "versions": [
+                {
+                    "name": version,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [column.as_json() for column in kind.columns],
+                    "schema": {"openAPIV3Schema": _root(kind)},
+                }
+            ],
+        },
+    }
+
+
+def _root(kind: Kind) -> Schema:
+    whole = kind.model.model_json_schema(by_alias=True)
+    spec = structural(whole["properties"]["spec"], whole["$defs"], defaults=True)
+    status = structural(whole["properties"]["status"], whole["$defs"], defaults=False)
+    return with_rules(
+        {
+            "type": "object",
+            "description": whole["description"],
+            "required": ["spec"],
+            "properties": {
+                "apiVersion": {"type": "string"},
+                "kind": {"type": "string"},
+                "metadata": {"type": "object"},
+                "spec": with_rules(spec, kind.spec_rules),
+                "status": status,
+            },
+        },
+        kind.rules,
+    )
