@@ -1,0 +1,64 @@
+"""Starting a run: fork, confine, exec."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Callable, Dict, List, NamedTuple
+
+from .capture import Capture
+from .confinement import Confinement
+
+_CANNOT_START = 127
+
+
+class Command(NamedTuple):
+    """What to execute: argument vector, the whole environment, and the working directory."""
+
+    arguments: List[str]
+    environment: Dict[str, str]
+    directory: str
+
+
+def close_descriptors_on_exec() -> None:
+    """Keep whatever the launcher left open here out of every run; once, before the first."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):  # the listing's own descriptor is gone by now
+                os.set_inheritable(int(name), False)
+
+
+def launch(command: Command, capture: Capture, confinement: Confinement) -> int:
+    """Start `command` in a session of its own, confined, with no input and its output captured; return its PID.
+
+    A child that can't be confined or started says why on its standard error and exits with status 127.
+    """
+
+    with confinement.prepared() as enter:
+
+        def become_command() -> None:
+            os.chdir(command.directory)
+            enter()
+            os.execve(command.arguments[0], command.arguments, command.environment)
+
+        return fork_child(become_command, capture)
+
+
+def fork_child(act: Callable[[], None], capture: Capture) -> int:
+    """Fork a child that does `act` with its standard streams redirected and never returns from here; return its PID."""
+    no_input = os.open(os.devnull, os.O_RDONLY)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            for standard, descriptor in enumerate((no_input, *capture.child_ends)):
+                os.dup2(descriptor, standard)
+            act()
+            os._exit(0)
+        except OSError as error:
+            os.write(2, ("the run could not be started: %s\n" % error).encode())
+        finally:
+            os._exit(_CANNOT_START)
+    os.close(no_input)
+    capture.release_child_ends()
+    return pid
