@@ -1,0 +1,59 @@
+"""The commands of one build: one environment, one log, one deadline; the first that fails ends the build."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from isobench.adapters.commands import CommandResult, run_command
+from isobench.contracts.reasons import ItemFailure, Reason
+
+_LAST_CHARACTERS = 700
+
+
+@dataclass(frozen=True)
+class BuildCommands:
+    """Runs commands for the build of ``distribution``, until ``deadline`` (of the monotonic clock)."""
+
+    distribution: str
+    uv: Path
+    variables: Mapping[str, str]
+    log: Path
+    deadline: float
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() >= self.deadline
+
+    def run(self, command: Sequence[str] | str, cwd: Path, more: Mapping[str, str] | None = None) -> None:
+        """Run one command, with ``more`` variables.
+
+        Raises:
+            ItemFailure: it failed or ran out of time: BuildFailed (DiskFull when that is why), with its last lines.
+        """
+        result = self.attempt(command, cwd, more)
+        if not result.succeeded:
+            raise self.failure(command, result)
+
+    def attempt(self, command: Sequence[str] | str, cwd: Path, more: Mapping[str, str] | None = None) -> CommandResult:
+        """Run one command, however it ends."""
+        return run_command(
+            command,
+            cwd=cwd,
+            environment={**self.variables, **(more or {})},
+            timeout_seconds=self.deadline - time.monotonic(),
+            log=self.log,
+        )
+
+    def run_uv(self, *arguments: str | Path, cwd: Path, more: Mapping[str, str] | None = None) -> None:
+        """Run uv without any configuration file: neither the person's nor one of a folder around the work root."""
+        self.run([str(self.uv), *map(str, arguments), "--no-config", "--quiet"], cwd, more)
+
+    def failure(self, command: Sequence[str] | str, result: CommandResult) -> ItemFailure:
+        """What a failed ``command`` means for the item."""
+        name = command if isinstance(command, str) else " ".join([Path(command[0]).name, *command[1:3]])
+        how = "was ended at the build's time limit" if result.timed_out else f"failed (exit {result.exit_code})"
+        reason = Reason.DISK_FULL if "No space left on device" in result.tail else Reason.BUILD_FAILED
+        lines = result.tail[-_LAST_CHARACTERS:] or "it printed nothing"
+        return ItemFailure(reason, f"building {self.distribution}: `{name[:120]}` {how}; last lines: {lines}")

@@ -1,0 +1,107 @@
+"""Environments of arms, each built once per set of inputs and kept at its final path in the work root.
+
+Three things keep arms comparable. Every arm of an item gets base's Python and base's versions of dependencies where it
+allows them (`BuildRequest.like`). Dependencies are resolved as of the commit's date, not today's. And every built
+environment is the product of its own build, a control arm's too: only the backend's tools and the registry's downloads
+are shared.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import uv
+
+from isobench.adapters.build_variables import package_sources
+from isobench.adapters.built_environment import BuildRequest, BuiltEnvironment
+from isobench.adapters.environment_build import EnvironmentBuild
+from isobench.adapters.interpreters import Interpreter, interpreters
+from isobench.adapters.made_once import make_once
+from isobench.engine.build_plan import attempts, build_steps, cache_key, choose_python, resolve_as_of
+from isobench.engine.project_metadata import FILES, Project, read_project
+
+LAYOUT = 1
+"""Raised whenever the same inputs would give another environment than before."""
+
+
+def find_uv() -> Path:
+    """The uv that was installed with isobench."""
+    return Path(uv.find_uv_bin())
+
+
+class EnvironmentBuilder:
+    """Builds environments below a work root; the same inputs are built once, whoever asks."""
+
+    def __init__(
+        self,
+        work_root: Path,
+        uv: Path,
+        person: Mapping[str, str] = os.environ,
+        pythons: Callable[[], Sequence[Interpreter]] = interpreters,
+    ) -> None:
+        """Keep everything in ``work_root``; of ``person``'s environment variables a short list reaches the builds."""
+        self.work_root = work_root.resolve()
+        self.uv = uv
+        self.person = person
+        self.pythons = pythons
+
+    def build(self, request: BuildRequest) -> BuiltEnvironment:
+        """The environment for ``request``, built now or before.
+
+        Raises:
+            ItemFailure: BuildFailed with the last lines, or with what is missing and the remedy; InvalidSpec.
+        """
+        started = time.monotonic()
+        project = read_project(_texts(request.tree))
+        steps = build_steps(project, request.spec)
+        interpreter = self._interpreter(project, request)
+        ways = attempts(steps.installation, _dates(request), has_lock=bool(request.like and request.like.lock))
+        sources = package_sources(self.person)
+        key = cache_key(
+            layout=LAYOUT,
+            root=self.work_root,
+            # The whole tree: which of its files a backend reads is known to the backend only.
+            tree=request.tree_hash,
+            steps=steps,
+            interpreter=interpreter,
+            platform=(platform.machine(), platform.libc_ver()),
+            lock=request.like.lock if request.like else (),
+            ways=ways,
+            version=request.version if project.versioned_by_history else None,
+            replica=request.replica,
+            sources=sources,
+        )
+        folder = self.work_root / "environments" / key
+        build = EnvironmentBuild(request, project, steps, interpreter, folder, self.work_root, self.uv, self.person)
+        made = make_once(folder, lambda: build.run(ways))
+        return BuiltEnvironment(
+            path=folder,
+            python=folder / "venv" / "bin" / "python",
+            python_version=interpreter.version,
+            key=key,
+            install_sha=made.facts["install_sha"],
+            reused=made.reused,
+            seconds=time.monotonic() - started,
+            log=build.log,
+            lock=tuple(made.facts["lock"]),
+            as_of=date.fromisoformat(made.facts["as_of"]) if made.facts["as_of"] else None,
+            notes=tuple(made.facts["notes"]),
+        )
+
+    def _interpreter(self, project: Project, request: BuildRequest) -> Interpreter:
+        here = {interpreter.version: interpreter for interpreter in self.pythons()}
+        base = request.like.python_version if request.like else None
+        as_of = resolve_as_of(request.committed_at) if request.committed_at else None
+        return here[choose_python(project, request.spec.python, list(here), base, as_of)]
+
+
+def _texts(tree: Path) -> dict[str, str]:
+    return {name: (tree / name).read_text("utf-8", errors="replace") for name in FILES if (tree / name).is_file()}
+
+
+def _dates(request: BuildRequest) -> list[date | None]:
+    base = [request.like.as_of] if request.like else []
+    return [*base, *([resolve_as_of(request.committed_at)] if request.committed_at else [])]

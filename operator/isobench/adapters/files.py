@@ -1,0 +1,64 @@
+"""Files that are whole or absent: temporary name, fsync, replace; and JSON lines that survive a kill."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any, TypeVar
+
+from isobench.contracts.base import Contract, InvalidInput
+
+Model = TypeVar("Model", bound=Contract)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Make ``path`` hold exactly ``text``; a crash leaves the old content or the new, never a part.
+
+    Raises:
+        OSError: the disk is full or the folder can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Make ``path`` hold ``data`` as strictly valid JSON, or raise ValueError for NaN and infinity."""
+    write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+
+
+def write_model(path: Path, model: Contract) -> None:
+    """Make ``path`` hold ``model`` as JSON."""
+    write_json(path, model.model_dump(mode="json", by_alias=model.camel_case, exclude_none=True))
+
+
+def read_model(path: Path, model: type[Model]) -> Model:
+    """The ``model`` that ``path`` holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InvalidInput: it is not JSON, or not of this model.
+    """
+    return model.parse(read_json(path), str(path))
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file ``path`` holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InvalidInput: it is not JSON in UTF-8.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise InvalidInput(str(path), [f"is not valid JSON (line {error.lineno}: {error.msg})"]) from None
+    except UnicodeDecodeError:
+        raise InvalidInput(str(path), ["is not UTF-8 text; save it as UTF-8"]) from None

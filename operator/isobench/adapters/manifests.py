@@ -1,0 +1,22 @@
+"""Batch manifests as YAML: what a person reads, `kubectl apply` takes and `isobench run` runs."""
+
+import re
+from typing import Any
+
+import yaml
+
+from isobench.contracts.objects import CommitBenchmarkBatch
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what another YAML reader would take for a number: `12e4567` is a hash here and a float there."""
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[0-9]+[eE][0-9]+"), list("0123456789"))
+
+
+def manifest_text(batch: CommitBenchmarkBatch) -> str:
+    """The manifest of ``batch``: what is as by default is left out."""
+    shown: dict[str, Any] = {"apiVersion": batch.api_version, "kind": batch.kind}
+    shown |= batch.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    return yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

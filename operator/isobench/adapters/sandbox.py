@@ -1,0 +1,108 @@
+"""The empty network: how the probe is started so that nothing can be reached from where it times."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from isobench.contracts.reasons import ItemFailure, Reason
+
+SHM_MOUNT = 'mount -t tmpfs -o size="$1" tmpfs /dev/shm && shift && exec "$@"'
+
+
+class Isolation(StrEnum):
+    """What keeps the network away from a timed run, apart from the probe's own system call filter."""
+
+    NAMESPACES = "unshare"
+    BUBBLEWRAP = "bubblewrap"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A way to start a command with namespaces of its own: network, processes, mounts, IPC."""
+
+    isolation: Isolation
+
+    def wrap(self, command: Sequence[str], scratch_mib: int) -> list[str]:
+        """``command`` as it is started inside; it dies with the thread that started it."""
+        dies_with_parent = ["setpriv", "--pdeathsig", "KILL", "--"]
+        match self.isolation:
+            case Isolation.NAMESPACES:
+                return [*dies_with_parent, *_UNSHARE, "sh", "-c", SHM_MOUNT, "sh", f"{scratch_mib}m", *command]
+            case Isolation.BUBBLEWRAP:
+                return [*dies_with_parent, *_BUBBLEWRAP, *command]
+            case Isolation.NONE:
+                return [*dies_with_parent, *command]
+
+    @property
+    def network(self) -> str:
+        """What the probe is told to expect, and proves: `none`, or `allowed` after --allow-network."""
+        return "allowed" if self.isolation is Isolation.NONE else "none"
+
+
+_UNSHARE = (
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--net",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount",
+    "--mount-proc",
+    "--ipc",
+    "--",
+)
+_BUBBLEWRAP = (
+    "bwrap",
+    "--unshare-user",
+    "--unshare-net",
+    "--unshare-pid",
+    "--unshare-ipc",
+    "--die-with-parent",
+    "--as-pid-1",
+    "--dev-bind",
+    "/",
+    "/",
+    "--proc",
+    "/proc",
+    "--tmpfs",
+    "/dev/shm",
+    "--",
+)
+_REMEDY = (
+    "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
+    "kernel.apparmor_restrict_unprivileged_userns=0), install bubblewrap, or accept the network by --allow-network"
+)
+
+
+@cache
+def find_isolation() -> Isolation:
+    """The first way to an empty network that works for this user on this machine, found by trying it."""
+    if _works([*_UNSHARE, "sh", "-c", SHM_MOUNT, "sh", "1m", "true"]):
+        return Isolation.NAMESPACES
+    if shutil.which("bwrap") and _works([*_BUBBLEWRAP, "true"]):
+        return Isolation.BUBBLEWRAP
+    return Isolation.NONE
+
+
+def open_sandbox(*, allow_network: bool) -> Sandbox:
+    """The sandbox for this machine.
+
+    Raises:
+        ItemFailure: `NetworkNotIsolated` when there is no empty network to be had and none was waived.
+    """
+    isolation = find_isolation()
+    if isolation is Isolation.NONE and not allow_network:
+        raise ItemFailure(Reason.NETWORK_NOT_ISOLATED, f"no empty network can be made on this machine: {_REMEDY}")
+    return Sandbox(isolation)
+
+
+def _works(command: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False

@@ -1,0 +1,33 @@
+"""`isobench doctor`: is this machine fit to time on, and what to do where it is not."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from isobench.cli import options
+from isobench.local.examination import Grade, examine
+
+COLOURS = {Grade.GOOD: "green", Grade.LIMITED: "yellow", Grade.MISSING: "red"}
+
+
+@click.command(epilog="\b\nExamples:\n  isobench doctor\n  isobench doctor --noise-seconds 60 --json")
+@click.option("--noise-seconds", type=click.FloatRange(0.1, 600), default=10.0, show_default=True)
+@options.as_json
+def command(noise_seconds: float, as_json: bool) -> int:
+    """Check git, uv, Pythons, namespaces, cores, this machine's noise, keys and the container engine."""
+    findings = list(examine(_key_variables(), noise_seconds))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        table = Table(box=None)
+        for column in ("", "what", "found", "what to do"):
+            table.add_column(column, overflow="fold")
+        for finding in findings:
+            grade = f"[{COLOURS[finding.grade]}]{finding.grade}[/]"
+            table.add_row(grade, finding.subject, finding.found, finding.remedy)
+        Console(highlight=False).print(table)
+    return 1 if any(finding.grade is Grade.MISSING for finding in findings) else 0

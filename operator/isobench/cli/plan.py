@@ -1,0 +1,132 @@
+"""`isobench plan`: a batch manifest from extraction files or a commits.txt."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from isobench.adapters.manifests import manifest_text
+from isobench.cli import options
+from isobench.contracts.base import InvalidInput
+from isobench.contracts.configuration import Configuration
+from isobench.engine.identity import repo_slug
+from isobench.engine.planning import PlanOptions, Shared, shared_of
+from isobench.local.plan_files import batches, write_manifests
+from isobench.local.planner import Plan, PlanSources, make_plan, open_repository
+from isobench.local.work_root import WorkRoot
+
+STDOUT = "-"
+
+EPILOG = """
+\b
+Examples:
+  isobench plan --repo ../project --commits commits.txt --tests tests/ -o batch.yaml
+  isobench plan --repo ../project --extractions extractions/ --generate --provider openai
+  isobench plan --repo ../project --commits commits.txt -o - | kubectl apply -f -
+
+A line of commits.txt is `<head>`, `<head> <base>` or `<head> parent=N`. The archive of extraction files and tests is
+written beside the manifest and belongs to it.
+"""
+
+
+@click.command(epilog=EPILOG)
+@options.setting("repository.url", "--repo", help="Clone URL, or path of a clone; it is only read.")
+@click.option("--commits", type=click.Path(path_type=Path), help="List of commits; else all extraction files.")
+@options.setting("paths.extractions_dir", "--extractions", help="Folder of extraction files, one JSON a commit.")
+@options.setting("paths.tests_dir", "--tests", help="Folder of <sha>_test_case_generator.py.")
+@click.option("--name", help="What batch and dataset are called; the repository's name by default.")
+@click.option("--mode", type=click.Choice(["offline", "online"]), default="offline", show_default=True)
+@click.option("--generate", is_flag=True, help="Let the configured model write the tests that are not supplied.")
+@click.option("--budget-usd", type=click.FloatRange(min=0), help="Cap on what all items may cost together.")
+@click.option("-o", "--output", default="batch.yaml", show_default=True, help="Manifest to write; - prints it.")
+@options.work_root
+@options.as_json
+def command(
+    commits: Path | None,
+    name: str | None,
+    mode: Literal["offline", "online"],
+    generate: bool,
+    budget_usd: float | None,
+    output: str,
+    work_root: Path,
+    as_json: bool,
+) -> int:
+    """Write a batch manifest for commits of one repository; a broken file is reported and the others are planned."""
+    configuration = options.settings().configuration
+    asked = PlanOptions(name, mode, generate, budget_usd)
+    plan, shared = plan_batch(configuration, asked, WorkRoot(work_root.absolute()), commits)
+    report(plan)
+    if output == STDOUT:
+        _print_manifests(plan, shared, work_root)
+        manifests = []
+    else:
+        manifests = write_manifests(plan, shared, Path(output))
+    summary = _summary(plan, manifests)
+    click.echo(json.dumps(summary) if as_json else _sentence(summary), err=output == STDOUT)
+    return 0
+
+
+def plan_batch(
+    configuration: Configuration, asked: PlanOptions, root: WorkRoot, commits: Path | None
+) -> tuple[Plan, Shared]:
+    """The plan that ``configuration`` asks for, and what its manifests share.
+
+    Raises:
+        InvalidInput: no repository or no commits are given, or they can't be used.
+    """
+    if configuration.repository.url is None:
+        raise InvalidInput("repository.url", ["is missing: give --repo URL_OR_PATH"])
+    repository = open_repository(configuration.repository.url)
+    paths = configuration.paths
+    slug = repo_slug(repository.origin_url(), repository.url)
+    shared = shared_of(configuration, repository.url, slug, asked)
+    sources = PlanSources(
+        repository,
+        root,
+        commits=commits,
+        extractions=Path(paths.extractions_dir) if paths.extractions_dir else None,
+        tests=Path(paths.tests_dir) if paths.tests_dir else None,
+    )
+    return make_plan(sources), shared
+
+
+def report(plan: Plan) -> None:
+    """Print a line for each thing that is left out.
+
+    Raises:
+        InvalidInput: nothing is left to plan.
+    """
+    for line in plan.broken:
+        click.echo(f"broken: {line}", err=True)
+    for line in plan.dropped:
+        click.echo(f"dropped: {line}", err=True)
+    if not plan.items:
+        raise InvalidInput("plan", ["nothing is left to plan: every commit is broken, or there is none"])
+
+
+def _print_manifests(plan: Plan, shared: Shared, work_root: Path) -> None:
+    """Manifests on standard output have no place of their own: their archives go into the work root."""
+    destination = work_root / "plans" / f"{shared.name}.yaml"
+    documents = [manifest_text(batch) for _, batch in batches(plan, shared, destination, absolute=True)]
+    click.echo("---\n".join(documents), nl=False)
+
+
+def _summary(plan: Plan, manifests: list[Path]) -> dict[str, Any]:
+    return {
+        "manifests": [str(path) for path in manifests],
+        "planned": len(plan.items),
+        "with_test": len(plan.tested),
+        "without_test": len(plan.items) - len(plan.tested),
+        "dropped": plan.dropped,
+        "broken": plan.broken,
+    }
+
+
+def _sentence(summary: dict[str, Any]) -> str:
+    counts = (
+        f"{summary['planned']} planned ({summary['with_test']} with a test, {summary['without_test']} without), "
+        f"{len(summary['dropped'])} dropped, {len(summary['broken'])} broken"
+    )
+    following = "".join(f"\nnext: isobench run {path}" for path in summary["manifests"])
+    return counts + following

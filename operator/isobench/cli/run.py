@@ -1,0 +1,147 @@
+"""`isobench run`: bring every item of a batch to its end on this machine."""
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from isobench.adapters.publishing import PublishError
+from isobench.adapters.repositories import RepoManager
+from isobench.cli import options
+from isobench.cli.batch_file import read_batch
+from isobench.cli.closing import print_summary
+from isobench.contracts.base import InvalidInput
+from isobench.contracts.objects import CommitBenchmarkBatch
+from isobench.contracts.reasons import ItemFailure
+from isobench.engine.identity import repo_slug
+from isobench.engine.plan import items_of
+from isobench.local.batch_state import open_batch
+from isobench.local.display import LiveView, json_lines, plain_lines
+from isobench.local.events import Listener
+from isobench.local.executor import Executor
+from isobench.local.inputs import unpack
+from isobench.local.publication import publish_dataset
+from isobench.local.work_root import WorkRoot
+from isobench.local.workbench import Workbench, now, store_folder
+
+INTERRUPTED = 130
+
+EPILOG = """
+\b
+Examples:
+  isobench run batch.yaml
+  isobench run batch.yaml --json > events.jsonl
+  isobench run batch.yaml --new-run
+
+Stop with Ctrl-C: the running stage is finished first; a second Ctrl-C stops at once. The same command goes on
+where the run was stopped, or killed.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("manifest", type=click.Path(path_type=Path))
+@options.work_root
+@options.data_dir
+@click.option("--allow-network", is_flag=True, help="Time even where no empty network can be made.")
+@click.option("--new-run", is_flag=True, help="Begin anew instead of going on with this batch's last run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
+def command(manifest: Path, work_root: Path, data_dir: Path, allow_network: bool, new_run: bool, as_json: bool) -> int:
+    """Run the batch MANIFEST on this machine, or go on with it where it was stopped."""
+    return run_manifest(
+        manifest,
+        WorkRoot(work_root.absolute()),
+        data_dir.absolute(),
+        options.settings().variables,
+        allow_network=allow_network,
+        new_run=new_run,
+        as_json=as_json,
+    )
+
+
+def run_manifest(
+    manifest: Path,
+    root: WorkRoot,
+    data_dir: Path,
+    variables: Mapping[str, str],
+    *,
+    allow_network: bool = False,
+    new_run: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Bring the batch in ``manifest`` to its end, show it as it goes on, and say how it ended by the exit code.
+
+    Raises:
+        InvalidInput: the manifest, its inputs or the work root can't be used.
+    """
+    batch = read_batch(manifest)
+    root.create()
+    with root.alone(), _listener(as_json) as tell:
+        supplies = unpack(batch.spec.inputs, manifest, root.inputs)
+        slugs = {url: _slug(root, url) for url in {spec.repository.url for spec in items_of(batch)}}
+        state = open_batch(root, batch, slugs, now(), fresh=new_run)
+        workbench = Workbench(state, supplies, data_dir, allow_network, tell)
+        executor = Executor(state, workbench.plan_of, workbench.run_stage, tell, now)
+        with _interruptible(executor):
+            tally = executor.run()
+    if not as_json:
+        print_summary(tally, Console(), state)
+    if executor.interrupted and tally.unfinished:
+        return INTERRUPTED
+    published = batch.spec.publish is None or _publish(batch, data_dir, variables, root)
+    return 0 if published and not tally.failed and not tally.unfinished else 1
+
+
+def _publish(batch: CommitBenchmarkBatch, data_dir: Path, variables: Mapping[str, str], root: WorkRoot) -> bool:
+    """Publish as the batch asks; the items are done whatever becomes of it."""
+    output = next(items_of(batch)).output
+    dataset = store_folder(output.store, data_dir) / f"{str(output.dataset).replace('/', '__')}.jsonl"
+    assert batch.spec.publish is not None  # the caller looked
+    try:
+        report = publish_dataset(dataset, batch.spec.publish, variables, root)
+    except (InvalidInput, PublishError) as error:
+        click.echo(f"isobench: {dataset.name} is not published: {error}", err=True)
+        return False
+    click.echo(f"published {dataset.name}: {report.total} records, {report.count('added')} of them new", err=True)
+    return True
+
+
+def _slug(root: WorkRoot, url: str) -> str:
+    """`owner/name` for run ids; a repository that can't be read is named by its URL, and its items say why."""
+    try:
+        return RepoManager(root.path, url).slug()
+    except ItemFailure:
+        return repo_slug(url, url)
+
+
+@contextmanager
+def _listener(as_json: bool) -> Iterator[Listener]:
+    console = Console()
+    if as_json:
+        yield json_lines(click.echo)
+    elif console.is_terminal:
+        with LiveView(console).shown() as tell:
+            yield tell
+    else:
+        yield plain_lines(click.echo)
+
+
+@contextmanager
+def _interruptible(executor: Executor) -> Iterator[None]:
+    """First Ctrl-C: finish the running stages. Second: stop now; what runs dies with us."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if executor.interrupted:
+            os._exit(INTERRUPTED)
+        executor.interrupt()
+        click.echo("stopping after the running stage; Ctrl-C again stops now", err=True)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

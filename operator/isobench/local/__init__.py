@@ -1,0 +1,1 @@
+"""isobench on one machine: executor, progress and resume."""

@@ -1,0 +1,90 @@
+"""The batch's inputs on this machine: the archive of extraction files and tests, unpacked once by its digest."""
+
+import hashlib
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from isobench.adapters.files import read_model
+from isobench.contracts.base import InvalidInput
+from isobench.contracts.extraction import Extraction
+from isobench.contracts.objects import BatchInputs
+
+TEST_SUFFIX = "_test_case_generator.py"
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """Tests and extraction files by commit; ``folder`` is None when a batch has no inputs."""
+
+    folder: Path | None = None
+
+    def test(self, head: str) -> str | None:
+        """The supplied test: `<sha>_test_case_generator.py`, or with the first eight digits."""
+        if self.folder is None:
+            return None
+        return test_in(self.folder / "tests", head)
+
+    def extraction(self, head: str) -> Extraction | None:
+        """What the extraction file of that commit says."""
+        path = self.folder / "extractions" / f"{head}.json" if self.folder else None
+        return read_model(path, Extraction) if path is not None and path.is_file() else None
+
+
+def test_in(folder: Path, head: str) -> str | None:
+    """The pre-generated test for ``head`` in ``folder``.
+
+    Raises:
+        InvalidInput: it is not UTF-8 text.
+    """
+    for name in (f"{head}{TEST_SUFFIX}", f"{head[:8]}{TEST_SUFFIX}"):
+        path = folder / name
+        if path.is_file():
+            try:
+                return path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                raise InvalidInput(str(path), ["is not UTF-8 text; is it a Python script?"]) from None
+    return None
+
+
+def unpack(inputs: BatchInputs | None, manifest: Path, root: Path) -> Supplies:
+    """Check the archive's digest and unpack it below ``root``, once per digest.
+
+    Raises:
+        InvalidInput: the archive is missing, of another digest, not an archive, or not to be had from here.
+    """
+    if inputs is None:
+        return Supplies()
+    archive = _locate(inputs.uri, manifest)
+    folder = root / inputs.sha256
+    if not folder.is_dir():
+        _check(archive, inputs.sha256)
+        partial = root / f".{inputs.sha256}.partial"
+        try:
+            with tarfile.open(archive) as packed:
+                packed.extractall(partial, filter="data")
+        except tarfile.TarError as error:
+            raise InvalidInput(str(archive), [f"is not a tar archive ({error}); make it by `isobench plan`"]) from None
+        partial.rename(folder)
+    return Supplies(folder)
+
+
+def _locate(uri: str, manifest: Path) -> Path:
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    if parts.scheme:
+        raise InvalidInput("spec.inputs.uri", [f"{uri} can't be read on one machine; use a path or file://"])
+    return manifest.parent / uri
+
+
+def _check(archive: Path, sha256: str) -> None:
+    try:
+        digest = hashlib.file_digest(archive.open("rb"), "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidInput(str(archive), [f"can't be read ({error.strerror}); it belongs to the manifest"]) from None
+    if digest != sha256:
+        raise InvalidInput(
+            str(archive), [f"has the digest {digest[:12]}…, the manifest says {sha256[:12]}…; plan again"]
+        )

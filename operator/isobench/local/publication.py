@@ -1,0 +1,32 @@
+"""The end of a batch that asks for it: its dataset goes to the hub."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from isobench.adapters.dataset import DatasetFile
+from isobench.adapters.publishing import TOKEN_VARIABLE, HubTarget, PublishReport, publish
+from isobench.contracts.objects import PublishSpec
+from isobench.engine.dataset_names import hub_repo_id
+from isobench.local.work_root import WorkRoot
+
+ENDPOINT_VARIABLE = "HF_ENDPOINT"
+
+
+def publish_dataset(
+    dataset: Path, spec: PublishSpec, variables: Mapping[str, str], root: WorkRoot, *, dry_run: bool = False
+) -> PublishReport:
+    """Merge the records of the file ``dataset`` into the split that ``spec`` names; ``variables`` hold the token.
+
+    Raises:
+        InvalidInput: there are too few records, or ``spec`` names no repository.
+        PublishError: the token, the hub or what it holds does not allow it.
+    """
+    target = HubTarget(
+        repo_id=hub_repo_id(spec.repo, dataset.stem),
+        token=variables.get(TOKEN_VARIABLE),
+        cache_dir=root.temporary,
+        private=spec.private,
+        endpoint=variables.get(ENDPOINT_VARIABLE),
+    )
+    rows = list(DatasetFile(dataset, root.locks).rows())
+    return publish(rows, target, min_records=spec.min_records, dry_run=dry_run)

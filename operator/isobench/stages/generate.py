@@ -1,0 +1,135 @@
+"""generate: a model writes the efficiency test, or mends the one that failed; one question an attempt, paid once."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from isobench.adapters.files import read_json, read_model, write_json, write_text
+from isobench.adapters.ledger import claim, read_entries
+from isobench.adapters.llm import Completion, LLMConfigManager
+from isobench.contracts.extraction import Extraction
+from isobench.contracts.prepared import Prepared
+from isobench.contracts.reasons import ItemFailure, Reason
+from isobench.contracts.stage import StageRequest, StageResult
+from isobench.contracts.status import Cost
+from isobench.engine.generation import told_of
+from isobench.engine.leaks import HumanChange, added_lines, refuse_leaks, without_lines_of
+from isobench.engine.money import balance
+from isobench.engine.test_prompt import Message, repair, script_in
+from isobench.engine.workspace import Workspace
+from isobench.stages.attempt import Clock, Done, attempt
+
+LARGEST_SOURCE = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class GeneratePorts:
+    """What `generate` reaches the outside world by; ``extraction`` is None where the inputs hold none."""
+
+    workspace: Workspace
+    clock: Clock
+    llm: LLMConfigManager
+    extraction: Extraction | None
+
+
+def run(request: StageRequest, ports: GeneratePorts) -> StageResult:
+    """Leave `test.py`; and prompt, answer and usage under `generate/<attempt>/`, the usage last.
+
+    The cost is in the result whatever became of the attempt: it is what the ledger says of it.
+    """
+    result = attempt(request, ports.clock, ports.workspace.root, lambda: _generate(request, ports))
+    return result.model_copy(update={"cost": _cost(request, ports)})
+
+
+def _generate(request: StageRequest, ports: GeneratePorts) -> Done:
+    folder = _folder(ports, request.attempt)
+    if _usage(folder).exists():
+        return Done("the test of this attempt was already written")
+    asked = request.spec.test.generate
+    assert asked is not None  # else the plan has no such stage
+    ports.llm.require_usable(asked.model)
+    prepared = read_model(ports.workspace.prepared, Prepared)
+    messages = _messages(request, prepared, ports)
+    preview = ports.llm.preview(messages, asked.budget_usd, asked.model)
+    claim(ports.workspace.ledger(), request.stage, request.attempt)
+    write_json(_prompt(folder), asdict(preview))
+    with ports.llm.gateway(
+        _ledger(ports), request.attempt, asked.budget_usd, folder / "gateway.log", asked.model
+    ) as gateway:
+        completion = ports.llm.complete(messages, gateway, asked.model)
+    write_text(_answer(folder), completion.text)
+    script = script_in(_usable(completion))
+    refuse_leaks(script, _human_change(prepared, ports.extraction))
+    write_text(ports.workspace.test, script)
+    write_json(_usage(folder), _cost(request, ports).model_dump(mode="json"))
+    return Done()
+
+
+def _messages(request: StageRequest, prepared: Prepared, ports: GeneratePorts) -> tuple[Message, ...]:
+    first = ports.llm.first_question(told_of(prepared.commits, ports.extraction))
+    answer = _answer(_folder(ports, request.attempt - 1))
+    if request.feedback is None or not answer.exists():
+        return first
+    return repair(first, answer.read_text(encoding="utf-8", errors="replace"), request.feedback)
+
+
+def _usable(completion: Completion) -> str:
+    if completion.refusal or completion.ending == "content_filter":
+        said = (completion.refusal or "the provider's filter held the answer back")[:300]
+        raise ItemFailure(Reason.MODEL_UNAVAILABLE, f"the model refuses to write the test ({said}); name another")
+    if completion.ending == "length":
+        raise ItemFailure(
+            Reason.TEST_INVALID,
+            "the answer was cut off at its largest length: write a shorter script, or raise max_tokens",
+        )
+    return completion.text
+
+
+def _human_change(prepared: Prepared, extraction: Extraction | None) -> HumanChange:
+    commits = prepared.commits
+    lines = added_lines(commits.patch)
+    base = prepared.arm("base")
+    for source in _sources(Path(base.tree)) if base is not None else ():
+        if not lines:
+            break
+        lines = without_lines_of(source.read_text(encoding="utf-8", errors="replace"), lines)
+    return HumanChange(commits.head_commit, commits.subject, extraction.pr_url if extraction else None, lines)
+
+
+def _sources(tree: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(tree):
+        for name in names:
+            path = Path(folder, name)
+            if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST_SOURCE:
+                yield path
+
+
+def _cost(request: StageRequest, ports: GeneratePorts) -> Cost:
+    prompt = _prompt(_folder(ports, request.attempt))
+    estimate = read_json(prompt)["estimate_usd"] if prompt.exists() else 0.0
+    try:
+        return balance(read_entries(_ledger(ports)), request.attempt).cost(estimate)
+    except ItemFailure:  # what was spent is unknown, and at most the cap
+        cap = request.spec.test.generate.budget_usd if request.spec.test.generate else 0.0
+        return Cost(estimate_usd=estimate, measured_usd=cap)
+
+
+def _ledger(ports: GeneratePorts) -> Path:
+    return ports.workspace.ledger() / "generate.jsonl"
+
+
+def _folder(ports: GeneratePorts, number: int) -> Path:
+    return ports.workspace.root / "generate" / str(number)
+
+
+def _prompt(folder: Path) -> Path:
+    return folder / "prompt.json"
+
+
+def _answer(folder: Path) -> Path:
+    return folder / "answer.txt"
+
+
+def _usage(folder: Path) -> Path:
+    return folder / "usage.json"

@@ -1,0 +1,1 @@
+"""Builders of what tests need: the real thing, small."""

@@ -1,0 +1,351 @@
+"""Environments hold exactly the arm's code, are built once per set of inputs, and leave the tree as it was.
+
+The projects bring their own build backend and their dependencies lie in a folder, so no registry is asked.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from building.projects import fingerprint, write_pip, write_project, write_tree, write_wheel
+from isobench.adapters.built_environment import BuildRequest, BuiltEnvironment
+from isobench.adapters.environments import EnvironmentBuilder, find_uv
+from isobench.adapters.interpreters import Interpreter, interpreters
+from isobench.adapters.made_once import MARKER
+from isobench.contracts.reasons import ItemFailure, Reason
+from isobench.contracts.spec import EnvironmentSpec
+
+MODULES = {"__init__.py": "from swift.core import run\n", "core.py": "def run(n=1):\n    return n\n"}
+
+
+@pytest.fixture
+def links(tmp_path):
+    write_pip(tmp_path / "links")
+    return tmp_path / "links"
+
+
+@pytest.fixture
+def person(links):
+    """The environment variables of a person whose packages come from a folder."""
+    return {"PATH": os.environ["PATH"], "UV_OFFLINE": "1", "UV_FIND_LINKS": str(links), "PIP_NO_INDEX": "1"}
+
+
+@pytest.fixture
+def builder(tmp_path, person):
+    return EnvironmentBuilder(tmp_path / "work", find_uv(), person)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return write_project(tmp_path / "tree", MODULES)
+
+
+def request_for(tree: Path, **options) -> BuildRequest:
+    spec = EnvironmentSpec(**options.pop("spec", {}))
+    defaults = {"tree": tree, "tree_hash": "a" * 40, "distribution": "swift", "spec": spec}
+    return BuildRequest(**{**defaults, **options})
+
+
+def ask(environment: BuiltEnvironment, code: str) -> str:
+    answer = subprocess.run(
+        [environment.python, "-c", code], capture_output=True, text=True, check=True, cwd="/", env={}
+    )
+    return answer.stdout.strip()
+
+
+def built(environment: BuiltEnvironment) -> int:
+    """How often the arm's wheel was built."""
+    return environment.log.read_text().count("built swift")
+
+
+def test_the_arms_own_code_is_installed_with_its_bytecode(builder, tree):
+    environment = builder.build(request_for(tree))
+
+    file = Path(ask(environment, "import swift; print(swift.__file__)"))
+    assert file.is_relative_to(environment.path / "venv")
+    assert list((file.parent / "__pycache__").glob("core.*.pyc"))
+    assert ask(environment, "import sys; print('%d.%d.%d' % sys.version_info[:3])") == environment.python_version
+    assert not environment.reused
+    assert environment.lock == ()
+    assert environment.notes == ()
+
+
+def test_the_tree_is_only_read(builder, tree):
+    before = fingerprint(tree)
+
+    builder.build(request_for(tree))
+
+    assert fingerprint(tree) == before
+    assert not (tree / "build-leftover.txt").exists()
+
+
+def test_nothing_is_written_outside_the_work_root(builder, tree, tmp_path):
+    environment = builder.build(request_for(tree, spec={"setup_commands": ["echo $HOME $TMPDIR; touch ~/x"]}))
+
+    work = tmp_path / "work"
+    home, temporary = environment.log.read_text().split("touch ~/x\n")[1].splitlines()[0].split()
+    assert Path(home).is_relative_to(work / "tmp")
+    assert Path(temporary).is_relative_to(work / "tmp")
+    assert list((work / "tmp").iterdir()) == []
+    assert {path.name for path in work.iterdir()} == {"environments", "tmp", "uv-cache"}
+
+
+def test_the_same_inputs_are_built_once_and_found_without_starting_anything(builder, tree, person, tmp_path):
+    first = builder.build(request_for(tree))
+    without_uv = EnvironmentBuilder(tmp_path / "work", tmp_path / "no-uv", person)
+
+    second = without_uv.build(request_for(tree))
+
+    assert second.reused
+    assert replace(second, reused=False, seconds=first.seconds) == first
+    assert built(second) == 1
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"tree_hash": "b" * 40},
+        {"replica": 1},
+        {"committed_at": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"spec": {"setup_commands": ["true"]}},
+    ],
+)
+def test_other_inputs_are_another_environment_at_a_path_of_equal_length(builder, tree, different):
+    first = builder.build(request_for(tree))
+
+    second = builder.build(request_for(tree, **different))
+
+    assert not second.reused
+    assert second.path != first.path
+    assert len(str(second.python)) == len(str(first.python))
+
+
+def test_the_control_arm_is_built_separately_and_holds_the_same(builder, tree):
+    base = builder.build(request_for(tree))
+    control = builder.build(request_for(tree, replica=1, like=base))
+
+    assert built(base) == built(control) == 1
+    assert control.install_sha == base.install_sha
+    files = [set(fingerprint(arm.path / "venv" / "lib")) for arm in (base, control)]
+    assert files[0] == files[1]
+    inodes = [{path.stat().st_ino for path in (arm.path / "venv" / "lib").rglob("*.py*")} for arm in (base, control)]
+    assert not inodes[0] & inodes[1]
+
+
+def test_a_build_that_was_killed_is_made_again(builder, tree):
+    first = builder.build(request_for(tree))
+    (first.path / MARKER).unlink()
+    (first.path / "venv" / "half-done").write_text("")
+
+    again = builder.build(request_for(tree))
+
+    assert not again.reused
+    assert not (again.path / "venv" / "half-done").exists()
+    assert ask(again, "import swift; print(swift.run())") == "1"
+
+
+def test_processes_that_want_the_same_build_it_once(builder, tree, person, tmp_path):
+    program = """
+import json, sys
+from pathlib import Path
+from isobench.adapters.built_environment import BuildRequest
+from isobench.adapters.environments import EnvironmentBuilder, find_uv
+from isobench.contracts.spec import EnvironmentSpec
+work, tree, person = sys.argv[1:]
+builder = EnvironmentBuilder(Path(work), find_uv(), json.loads(person))
+print(builder.build(BuildRequest(Path(tree), "a" * 40, "swift", EnvironmentSpec())).reused)
+"""
+    arguments = [sys.executable, "-c", program, str(tmp_path / "work"), str(tree), json.dumps(person)]
+    processes = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+
+    answers = sorted(process.communicate()[0].strip() for process in processes)
+
+    assert answers == ["False", "True", "True"]
+    assert built(builder.build(request_for(tree))) == 1
+
+
+def test_backends_may_ask_for_more(builder, tmp_path, links):
+    write_wheel(links, "toolbox", "2.0")
+    tree = write_project(tmp_path / "tree", MODULES, build_requires=["toolbox>=1"])
+
+    environment = builder.build(request_for(tree))
+
+    assert built(environment) == 1
+    assert environment.lock == ()
+
+
+def test_dependencies_are_bases_versions_for_every_arm(builder, tmp_path, links):
+    write_wheel(links, "gear", "1.0")
+    base = builder.build(request_for(write_project(tmp_path / "base", MODULES, requires=["gear"])))
+    write_wheel(links, "gear", "2.0")
+
+    head = builder.build(
+        request_for(write_project(tmp_path / "head", MODULES, requires=["gear"]), tree_hash="b" * 40, like=base)
+    )
+
+    assert base.lock == head.lock == ("gear==1.0",)
+    assert head.notes == ()
+
+
+def test_an_arm_that_needs_other_versions_gets_them_and_says_so(builder, tmp_path, links):
+    write_wheel(links, "gear", "1.0")
+    write_wheel(links, "belt", "1.0")
+    base = builder.build(request_for(write_project(tmp_path / "base", MODULES, requires=["gear", "belt"])))
+    write_wheel(links, "gear", "2.0")
+    write_wheel(links, "belt", "2.0")
+
+    tree = write_project(tmp_path / "head", MODULES, requires=["gear>=2", "belt"])
+    head = builder.build(request_for(tree, tree_hash="b" * 40, like=base))
+
+    assert head.lock == ("belt==1.0", "gear==2.0")
+    assert head.notes == ("dependencies differ from base's: gear 1.0 -> 2.0",)
+
+
+def test_an_arm_that_does_not_allow_bases_python_says_so(builder, tmp_path, tree):
+    oldest, newest = interpreters()[-1].version, interpreters()[0].version
+    base = builder.build(request_for(tree, spec={"python": oldest}))
+    main = write_project(tmp_path / "main", MODULES, declared=f'[project]\nrequires-python = ">={newest}"\n')
+
+    environment = builder.build(request_for(main, tree_hash="b" * 40, like=base))
+
+    assert environment.python_version == newest
+    assert environment.notes == (f"base's Python {oldest} is not allowed here: built on {newest}",)
+
+
+def test_what_can_not_be_resolved_as_of_its_time_is_resolved_as_of_today(builder, tmp_path):
+    declared = "# when releases of that time are all that counts, setup fails\n"
+    tree = write_project(tmp_path / "tree", MODULES, declared=declared)
+    spec = {"setup_commands": ['test -z "$UV_EXCLUDE_NEWER"']}
+
+    environment = builder.build(request_for(tree, spec=spec, committed_at=datetime(2020, 1, 1, tzinfo=UTC)))
+
+    assert environment.as_of is None
+    assert len(environment.notes) == 1
+    assert environment.notes[0].startswith("resolving dependencies as of 2020-04-01 did not work: ")
+
+
+def test_the_version_comes_from_the_request_where_the_project_would_ask_git(builder, tmp_path):
+    tree = write_project(tmp_path / "tree", MODULES, declared="[tool.setuptools_scm]\n")
+
+    environment = builder.build(request_for(tree, version="7.8.dev9"))
+
+    assert ask(environment, "import importlib.metadata as m; print(m.version('swift'))") == "7.8.dev9"
+
+
+def test_a_version_that_the_project_does_not_ask_for_is_no_input(builder, tree):
+    assert builder.build(request_for(tree, version="1")).key == builder.build(request_for(tree, version="2")).key
+
+
+def test_install_commands_run_in_the_tree_with_the_environment_active(builder, tmp_path):
+    tree = write_tree(tmp_path / "tree", {"swift.py": "", "tool/setup.sh": "echo tool"})
+    before = fingerprint(tree)
+    commands = [
+        "sh tool/setup.sh && pip --version",
+        'echo "$(pwd)" > "$(python -c "import site; print(site.getsitepackages()[0])")/swift.pth"',
+    ]
+
+    environment = builder.build(request_for(tree, spec={"install_commands": commands}))
+
+    assert Path(ask(environment, "import swift; print(swift.__file__)")).is_relative_to(environment.path / "source")
+    assert f"from {environment.path}" in environment.log.read_text()
+    assert fingerprint(tree) == before
+
+
+def test_requirements_are_installed_and_the_tree_put_on_the_path(builder, tmp_path, links):
+    write_wheel(links, "gear", "1.0")
+    tree = write_tree(tmp_path / "tree", {"swift.py": "import gear\n", "requirements.txt": "gear\n"})
+
+    environment = builder.build(request_for(tree))
+
+    assert environment.lock == ("gear==1.0",)
+    assert Path(ask(environment, "import swift; print(swift.__file__)")).is_relative_to(environment.path / "source")
+
+
+def test_no_secret_reaches_a_build(tmp_path, person, tree):
+    person |= {"OPENAI_API_KEY": "secret-value", "HF_TOKEN": "secret-value", "HOME": "/somebody"}
+    spec = {"setup_commands": ["env"]}
+
+    environment = EnvironmentBuilder(tmp_path / "work", find_uv(), person).build(request_for(tree, spec=spec))
+
+    log = environment.log.read_text()
+    assert "secret-value" not in log
+    assert "/somebody" not in log
+    assert "UV_OFFLINE=1" in log
+
+
+def test_a_tree_that_can_not_be_written_is_built_all_the_same(builder, tree):
+    for path in [tree, *tree.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+    assert ask(builder.build(request_for(tree)), "import swift; print(swift.run())") == "1"
+
+
+def failure_of(builder: EnvironmentBuilder, request: BuildRequest) -> ItemFailure:
+    with pytest.raises(ItemFailure) as failure:
+        builder.build(request)
+    return failure.value
+
+
+def test_a_failing_build_gives_its_last_lines_and_is_tried_again_the_next_time(builder, tmp_path):
+    tree = write_project(tmp_path / "tree", MODULES)
+    (tree / "backend.py").write_text("def build_wheel(*args):\n    raise SystemExit('the gears are missing')\n")
+
+    failure = failure_of(builder, request_for(tree))
+
+    assert failure.reason is Reason.BUILD_FAILED
+    assert "swift" in failure.message
+    assert failure.message.endswith("the gears are missing")
+    assert len(failure.message) < 1024
+    write_project(tree, MODULES)
+    assert not builder.build(request_for(tree)).reused
+
+
+def test_a_backend_that_fails_to_say_what_it_requires_is_a_failed_build(builder, tmp_path):
+    tree = write_project(tmp_path / "tree", MODULES)
+    (tree / "backend.py").write_text("def get_requires_for_build_wheel(*args):\n    raise KeyError('whatever')\n")
+
+    assert "KeyError: 'whatever'" in failure_of(builder, request_for(tree)).message
+
+
+def test_a_dependency_that_is_nowhere_is_named(builder, tmp_path):
+    tree = write_project(tmp_path / "tree", MODULES, requires=["unheard-of"])
+
+    assert "unheard-of" in failure_of(builder, request_for(tree)).message
+
+
+def test_a_build_that_hangs_is_ended_at_its_time_limit(builder, tree):
+    spec = {"setup_commands": ["echo waiting; sleep 1000"], "build_timeout_seconds": 1}
+
+    failure = failure_of(builder, request_for(tree, spec=spec))
+
+    assert failure.reason is Reason.BUILD_FAILED
+    assert "was ended at the build's time limit; last lines: waiting" in failure.message
+
+
+def test_a_command_that_was_refused_for_want_of_root_is_told_where_it_belongs(builder, tree):
+    spec = {"setup_commands": ["echo 'are you root?' >&2; exit 100"]}
+
+    assert "system packages belong in the image" in failure_of(builder, request_for(tree, spec=spec)).message
+
+
+def test_no_python_here_names_what_is_wanted_and_what_is_here(tmp_path, person):
+    tree = write_project(tmp_path / "tree", MODULES, declared='[project]\nrequires-python = "==3.8.*"\n')
+    only = [Interpreter(Path(sys.executable), "3.13.0")]
+
+    failure = failure_of(EnvironmentBuilder(tmp_path / "work", find_uv(), person, lambda: only), request_for(tree))
+
+    assert failure.reason is Reason.BUILD_FAILED
+    assert "'==3.8.*'" in failure.message
+    assert "3.13.0" in failure.message
+
+
+def test_what_is_no_python_project_is_a_failed_build(builder, tmp_path):
+    tree = write_tree(tmp_path / "tree", {"main.c": "int main;"})
+
+    assert "not a Python project and no installCommands" in failure_of(builder, request_for(tree)).message
