@@ -25,14 +25,14 @@ from isobench.local.work_root import WorkRoot
 @options.setting("agent.max_iterations", "--iterations", type=click.IntRange(min=1), help="Cap on the agent's steps.")
 @options.setting("agent.budget_usd", "--budget-usd", type=click.FloatRange(min=0), help="Cap on one agent in dollars.")
 @options.setting("agent.timeout_minutes", "--timeout-min", type=float, help="Cap on one agent in minutes.")
-@click.option("--container", type=click.Choice(["on", "off"]), help="Build and time in containers.")
+@options.container
 @click.option("--generate", is_flag=True, help="Let the configured model write the tests that are missing.")
 @options.work_root
 @options.data_dir
 def command(mode: str, container: str | None, generate: bool, work_root: Path, data_dir: Path) -> int:
     """Make data/<dataset_name>.jsonl of the commits that CONFIG (TOML, or the legacy YAML) names."""
     settings = options.settings()
-    _refuse_what_is_not_there(mode, container, settings)
+    _refuse_what_is_not_there(mode)
     root = WorkRoot(work_root.absolute())
     root.create()
     plan, shared = plan_batch(settings.configuration, PlanOptions(generate=generate), root, commits=None)
@@ -40,16 +40,14 @@ def command(mode: str, container: str | None, generate: bool, work_root: Path, d
     if mode == "dry":
         return _show(plan, shared, settings, root)
     manifests = write_manifests(plan, shared, root.path / "plans" / f"{shared.name}.yaml")
-    codes = [run_manifest(path, root, data_dir.absolute(), settings.variables) for path in manifests]
+    contained = container == "on" or (container is None and settings.configuration.environment.image is not None)
+    codes = [run_manifest(path, root, data_dir.absolute(), settings, container=contained) for path in manifests]
     return max(codes)
 
 
-def _refuse_what_is_not_there(mode: str, container: str | None, settings: EffectiveConfiguration) -> None:
+def _refuse_what_is_not_there(mode: str) -> None:
     if mode == "online":
         raise InvalidInput("--mode", ["online needs a coding agent, which this version has not; take offline or dry"])
-    if container == "on" or (container is None and settings.configuration.environment.image is not None):
-        problem = "building in containers is not in this version; take --container=off"
-        raise InvalidInput("--container", [problem])
 
 
 def _show(plan: Plan, shared: Shared, settings: EffectiveConfiguration, root: WorkRoot) -> int:

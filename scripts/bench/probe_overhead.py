@@ -19,13 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from isobench.adapters import machine_lock
 from isobench.adapters.sandbox import open_sandbox
 from isobench.probe import landlock
 from isobench.probe.confinement import Confinement
+from isobench.probe.mounts import mount_memory
 from isobench.probe.processes import Offspring
 from isobench.probe.request import Arm, Limits
 from isobench.probe.run import ArmRunner
-from isobench.probe.scratch import Scratch
+from isobench.probe.scratch import SHARED_MEMORY, Scratch
 from isobench.probe.seccomp import Filter
 
 AIM_MS: Final = 3.0
@@ -58,9 +60,13 @@ def main() -> None:
     arguments.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     chosen = arguments.parse_args()
     if chosen.inside is not None:
+        os.sched_setaffinity(0, os.sched_getaffinity(0) - {chosen.core} or {chosen.core})  # as the probe does
+        scratch = chosen.inside / "scratch"
+        scratch.mkdir()
+        mount_memory((str(scratch), SHARED_MEMORY), LIMITS.scratch_bytes)
         report({name: compare(name, chosen.inside, chosen.core, chosen.pairs) for name in COMMANDS})
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with machine_lock.timing(), tempfile.TemporaryDirectory() as folder:
         again = [sys.executable, __file__, "--pairs", str(chosen.pairs), "--core", str(chosen.core), "--inside", folder]
         subprocess.run(open_sandbox(allow_network=False).wrap(again, scratch_mib=64), check=True)
 
@@ -71,7 +77,7 @@ def compare(name: str, folder: Path, core: int, pairs: int) -> dict[str, float]:
     script = folder / name
     script.write_text(content)
     arm = Arm("base", str(folder), executable, str(script), (), {})
-    probe, bare = probe_sample(arm, str(folder), core), bare_run([executable, str(script)], core)
+    probe, bare = probe_sample(arm, str(folder / "scratch"), core), bare_run([executable, str(script)], core)
     for act in (probe, bare):
         act()
     timed = [(milliseconds(probe), milliseconds(bare)) for _ in range(pairs)]
@@ -87,7 +93,7 @@ def compare(name: str, folder: Path, core: int, pairs: int) -> dict[str, float]:
 
 def probe_sample(arm: Arm, folder: str, core: int) -> Act:
     """A whole sample as the probe takes it."""
-    scratch = Scratch(folder)
+    scratch = Scratch(folder, in_memory=True)
     confinement = Confinement(arm, LIMITS, (core,), scratch.writable(), landlock.version(), Filter(False))
     runner = ArmRunner(arm, confinement, LIMITS, scratch, Offspring(), None)
     return lambda: runner.run(1, 0.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from isobench.adapters.dataset import DatasetFile
 from isobench.cli import isobench
 from isobench.contracts.objects import BatchCommit, BatchSpec, CommitBenchmarkBatch, Metadata
 from isobench.contracts.spec import EfficiencyTest, EnvironmentSpec, RepositorySpec
@@ -19,6 +20,7 @@ from isobench.contracts.spec import EfficiencyTest, EnvironmentSpec, RepositoryS
 HERE = Path(__file__).parent
 WORK = Path(".work") / "demo"
 NAME = "demo"
+DATASET = Path("data") / f"{NAME}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,9 @@ def main() -> int:
     manifest = WORK / "batch.yaml"
     batch = CommitBenchmarkBatch(metadata=Metadata(name=NAME), spec=BatchSpec(commits=commits))
     manifest.write_text(yaml.safe_dump(batch.manifest(), sort_keys=False))
-    exit_code = isobench.main(["run", str(manifest)], standalone_mode=False)
-    return exit_code or compare({pair.name: pair for pair in pairs}, commits)
+    DATASET.unlink(missing_ok=True)
+    exit_code: int = isobench.main(["run", str(manifest), "--new-run"], standalone_mode=False)
+    return exit_code if exit_code > 1 else compare(pairs, commits)
 
 
 def build(pair: Pair) -> BatchCommit:
@@ -127,19 +130,17 @@ def git(repository: Path, *arguments: str, date: str = "") -> str:
     return subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout
 
 
-def compare(pairs: dict[str, Pair], commits: list[BatchCommit]) -> int:
+def compare(pairs: list[Pair], commits: list[BatchCommit]) -> int:
     """Say whether each verdict is what is known of the release; 1 when one is not."""
-    from isobench.adapters.dataset import DatasetFile
-
-    rows = {row["head_commit"]: row for row in DatasetFile(Path("data") / f"{NAME}.jsonl", WORK / "locks").rows()}
+    rows = {row["head_commit"]: row for row in DatasetFile(DATASET, WORK / "locks").rows()}
     wrong = 0
-    for pair, planned in zip(pairs.values(), commits, strict=True):
-        verdict = rows[planned.head]["measurement"]["verdict"]
+    for pair, planned in zip(pairs, commits, strict=True):
+        verdict = rows[planned.head]["measurement"]["verdict"] if planned.head in rows else "no record"
         allowed = ("faster",) if pair.expected == "faster" else ("same", "inconclusive")
         wrong += verdict not in allowed
         said = "as known" if verdict in allowed else f"but {' or '.join(allowed)} was expected"
         print(f"demo: {pair.package} {pair.base_version} -> {pair.head_version}: {verdict}, {said}")
-    print(f"demo: records in data/{NAME}.jsonl; look at one by `isobench show {commits[0].head[:8]}`")
+    print(f"demo: the records are in {DATASET}; look at one by `isobench show {commits[0].head[:8]}`")
     return 1 if wrong else 0
 
 

@@ -86,7 +86,7 @@ class BreakingProxy:
     def __init__(self, port: int | None, breaks: int = 0) -> None:
         self.connections = 0
         self.reached = threading.Event()
-        self._port = port
+        self.forward_to = port
         self._breaks = breaks
         self._open: list[socket.socket] = []
         self._listener = socket.create_server((LOOPBACK, 0))
@@ -113,8 +113,8 @@ class BreakingProxy:
             client.recv(1)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
-        elif self._port is not None:
-            server = socket.create_connection((LOOPBACK, self._port))
+        elif self.forward_to is not None:
+            server = socket.create_connection((LOOPBACK, self.forward_to))
             self._open.append(server)
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()

@@ -84,8 +84,14 @@ def test_a_snapshot_is_taken_once(build, tmp_path):
     assert take_snapshot(environment, tree) == first
 
 
+@pytest.mark.slow
 def test_what_is_not_installed_is_read_from_the_tree(build, tmp_path):
-    files = {"swift/__init__.py": "a = 1\n", "src/deep/__init__.py": "b = 1\n", "lone.py": "c = 1\n", "docs/conf.py": "d = 1\n"}
+    files = {
+        "swift/__init__.py": "a = 1\n",
+        "src/deep/__init__.py": "b = 1\n",
+        "lone.py": "c = 1\n",
+        "docs/conf.py": "d = 1\n",
+    }
     tree = write_tree(tmp_path / "tree", files | {"tests/__init__.py": "e = 1\n"})
 
     snapshot = take_snapshot(build(tree, install_commands=["true"]), tree)

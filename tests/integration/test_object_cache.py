@@ -53,6 +53,25 @@ def test_a_partial_clone_brings_contents_only_for_the_commits_that_are_asked_for
     assert files_held(manager) == 2
 
 
+def test_the_branches_of_a_server_are_what_a_clone_calls_origins(
+    served: tuple[RepositoryBuilder, int], tmp_path: Path
+) -> None:
+    project, port = served
+    manager = manager_of(tmp_path, f"git://{LOOPBACK}:{port}/project")
+    assert manager.resolve("origin/main") == manager.resolve("main") == manager.main_commit() == project.head
+    assert manager.origin_url() == f"git://{LOOPBACK}:{port}/project"
+
+
+def test_a_source_that_refused_is_not_asked_again(tmp_path: Path) -> None:
+    seen: list[str | None] = []
+    with answering(404, seen) as address:
+        manager = manager_of(tmp_path, f"{address}/owner/project.git")
+        for _ in range(3):
+            with pytest.raises(RepositoryError, match="not found"):
+                manager.ensure_base()
+    assert len(seen) == 1
+
+
 def test_a_local_clone_brings_contents_only_when_asked_for_too(
     served: tuple[RepositoryBuilder, int], tmp_path: Path
 ) -> None:
@@ -249,7 +268,7 @@ def test_a_clone_that_was_killed_half_way_is_made_again(served: tuple[Repository
     assert [path for path in repos.iterdir() if ".unfinished-" in path.name]
     child.send_signal(signal.SIGKILL)
     child.wait()
-    hanging._port = served[1]
+    hanging.forward_to = served[1]
     manager = manager_of(tmp_path, url)
     assert manager.resolve("main") == served[0].head
     assert not [path for path in repos.iterdir() if ".unfinished-" in path.name]

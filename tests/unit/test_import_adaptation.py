@@ -32,7 +32,9 @@ def test_a_module_that_moved_is_followed():
 
 
 def test_everything_else_stays_byte_for_byte():
-    script = '\ufeff# é\r\nx = "日本"; from swift.core import (\r\n    parse,\r\n); y = 1\x0c\r\n\tpass_ = 2'.replace("\t", "")
+    script = '\ufeff# é\r\nx = "日本"; from swift.core import (\r\n    parse,\r\n); y = 1\x0c\r\n\tpass_ = 2'.replace(
+        "\t", ""
+    )
 
     adapted = adapt_imports(script, ARM, BASE)
 
@@ -126,7 +128,9 @@ def test_what_moved_is_found_and_the_rest_of_the_program_is_the_same(script, arm
         strict=True,
     ):
         assert name == new_name
-        assert has(arm, new_module, new_name) or not (has(base, module, name) and any(name in api for api in arm.values()))
+        assert has(arm, new_module, new_name) or not (
+            has(base, module, name) and any(name in api for api in arm.values())
+        )
     others = [ast.dump(node) for node in ast.parse(script).body if not isinstance(node, ast.ImportFrom)]
     assert [ast.dump(node) for node in ast.parse(adapted.text).body if not isinstance(node, ast.ImportFrom)] == others
 

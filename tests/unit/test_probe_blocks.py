@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -47,7 +48,7 @@ class Simulation:
         return time_blocks(schedule, self.run, lambda: self.now, lambda block, look: self.blocks.append(block))
 
 
-def schedule(arms: tuple[str, ...] = ("base", "head"), **changes: object) -> Schedule:
+def schedule(arms: tuple[str, ...] = ("base", "head"), **changes: Any) -> Schedule:
     primary = tuple(("base", arm) for arm in ("head", "agent") if arm in arms)
     return Schedule(1, arms, primary, 1, 10, 160, 0.01, 0.02, 3600.0)._replace(**changes)
 
@@ -125,9 +126,9 @@ def test_every_primary_comparison_must_settle() -> None:
 def test_main_and_control_never_prolong(restless: str) -> None:
     rough = noisy(1.0, 0.5)
     arms = ("base", "head", restless)
-    outcome = Simulation(
-        dict.fromkeys(arms, 0.1), lambda arm, run: rough(arm, run) if arm == restless else 10.0
-    ).time(schedule(arms))
+    outcome = Simulation(dict.fromkeys(arms, 0.1), lambda arm, run: rough(arm, run) if arm == restless else 10.0).time(
+        schedule(arms)
+    )
     assert (outcome.stop, len(outcome.looks)) == ("Same", 1)
     assert outcome.looks[0].comparisons[f"base:{restless}"] is not None
 

@@ -11,8 +11,9 @@ LEGACY = BuildSystem(("setuptools>=40.8.0", "wheel"), "setuptools.build_meta:__l
 
 
 def test_a_modern_project():
-    project = read_project({
-        "pyproject.toml": """
+    project = read_project(
+        {
+            "pyproject.toml": """
             [build-system]
             requires = ["hatchling", "hatch-vcs"]
             build-backend = "hatchling.build"
@@ -21,8 +22,9 @@ def test_a_modern_project():
             requires-python = ">=3.9"
             classifiers = ["Programming Language :: Python :: 3", "Programming Language :: Python :: 3.11"]
         """,
-        ".python-version": "3.10.2\n3.9\n",
-    })
+            ".python-version": "3.10.2\n3.9\n",
+        }
+    )
 
     assert project.name == "swift"
     assert project.requires_python == ">=3.9"
@@ -33,23 +35,26 @@ def test_a_modern_project():
 
 
 def test_setup_cfg():
-    project = read_project({
-        "setup.cfg": """[metadata]
+    project = read_project(
+        {
+            "setup.cfg": """[metadata]
 name = swift
 classifiers =
     Programming Language :: Python :: 3.8
 [options]
 python_requires = >=3.6
 """,
-    })
+        }
+    )
 
     assert (project.name, project.requires_python, project.tested_pythons) == ("swift", ">=3.6", {"3.8"})
     assert project.build_system == LEGACY
 
 
 def test_setup_py_is_read_without_running_it():
-    project = read_project({
-        "setup.py": """
+    project = read_project(
+        {
+            "setup.py": """
 import setuptools
 raise SystemExit("never")
 NEEDS = ">=3.7, <4"
@@ -57,7 +62,8 @@ setuptools.setup(
     name="swift", version=computed(), python_requires=NEEDS, classifiers=["Programming Language :: Python :: 3.9"]
 )
 """,
-    })
+        }
+    )
 
     assert (project.name, project.requires_python, project.tested_pythons) == ("swift", ">=3.7, <4", {"3.9"})
     assert project.build_system == LEGACY
@@ -82,7 +88,9 @@ def test_poetrys_constraints(constraint, specifier):
     assert read_project({"pyproject.toml": text}).requires_python == specifier
 
 
-@pytest.mark.parametrize("tools", ["setuptools_scm", "setuptools-scm", "pbr", "versioneer", "poetry-dynamic-versioning"])
+@pytest.mark.parametrize(
+    "tools", ["setuptools_scm", "setuptools-scm", "pbr", "versioneer", "poetry-dynamic-versioning"]
+)
 def test_a_tool_that_asks_git_for_the_version_is_noticed(tools):
     assert read_project({"setup.py": f"setup(setup_requires=['{tools}'])"}).versioned_by_history
 

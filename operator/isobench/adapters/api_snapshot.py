@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isobench.adapters.built_environment import BuiltEnvironment
-from isobench.adapters.commands import run_command
+from isobench.adapters.commands import RunCommand, run_command
 from isobench.adapters.files import read_json
 from isobench.contracts.record import ApiSummary
 
@@ -25,7 +25,10 @@ class ApiSnapshot:
 
 
 def take_snapshot(
-    environment: BuiltEnvironment, tree: Path, timeout_seconds: float = TIMEOUT_SECONDS
+    environment: BuiltEnvironment,
+    tree: Path,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    run_command: RunCommand = run_command,
 ) -> ApiSnapshot | None:
     """The snapshot of the arm in ``environment``, taken once and kept beside it.
 
@@ -33,7 +36,7 @@ def take_snapshot(
     log says why.
     """
     path = environment.path / "api.json"
-    if not path.is_file() and not _take(environment, tree, path, timeout_seconds):
+    if not path.is_file() and not _take(environment, tree, path, timeout_seconds, run_command):
         return None
     content = read_json(path)
     modules: Mapping[str, Mapping[str, str]] = content["modules"]
@@ -51,7 +54,9 @@ def read_names(path: Path) -> Mapping[str, frozenset[str]]:
     return {module: frozenset(names) for module, names in modules.items()}
 
 
-def _take(environment: BuiltEnvironment, tree: Path, path: Path, timeout_seconds: float) -> bool:
+def _take(
+    environment: BuiltEnvironment, tree: Path, path: Path, timeout_seconds: float, run_command: RunCommand
+) -> bool:
     unfinished = path.with_name(f".api.{secrets.token_hex(4)}.json")
     result = run_command(
         [str(environment.python), "-I", str(SCRIPT), str(tree.resolve()), str(unfinished)],

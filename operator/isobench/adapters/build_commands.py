@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isobench.adapters.commands import CommandResult, run_command
+from isobench.adapters.commands import CommandResult, RunCommand
 from isobench.contracts.reasons import ItemFailure, Reason
 
 _LAST_CHARACTERS = 700
@@ -20,6 +20,7 @@ class BuildCommands:
     variables: Mapping[str, str]
     log: Path
     deadline: float
+    run_command: RunCommand
 
     @property
     def out_of_time(self) -> bool:
@@ -38,7 +39,7 @@ class BuildCommands:
 
     def attempt(self, command: Sequence[str] | str, cwd: Path, more: Mapping[str, str] | None = None) -> CommandResult:
         """Run one command, however it ends."""
-        return run_command(
+        return self.run_command(
             command,
             cwd=cwd,
             environment={**self.variables, **(more or {})},

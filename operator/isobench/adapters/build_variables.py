@@ -16,7 +16,6 @@ _ALLOWED = frozenset(
             "UV_DEFAULT_INDEX",
             "UV_INDEX",
             "UV_FIND_LINKS",
-            "UV_NO_INDEX",
             "UV_SYSTEM_CERTS",
             "UV_HTTP_TIMEOUT",
             "UV_OFFLINE",
@@ -31,6 +30,12 @@ _ALLOWED = frozenset(
         ),
     }
 )
+
+PATHS_OF_A_PERSON = (
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT"),
+    *("UV_FIND_LINKS", "PIP_FIND_LINKS"),
+)
+"""Those of them that may name a file or a folder of this machine."""
 
 # Those of them that decide what is found in the registry, so that they are part of a cache key.
 _SOURCES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")

@@ -5,11 +5,11 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 GRACE_SECONDS = 5.0
 LOG_BYTES = 4 * 2**20
@@ -24,11 +24,14 @@ _SUPERVISE = """
 trap "kill -KILL 0" HUP
 trap : TERM
 "$@" &
+exec >/dev/null 2>&1
 wait "$!"; code=$?
 while kill -0 "$!" 2>/dev/null; do wait "$!"; code=$?; done
 exit "$code"
 """
-_SUPERVISED = ("setpriv", "--pdeathsig", "HUP", "--", "sh", "-c", _SUPERVISE, "isobench-command")
+SUPERVISED = ("setpriv", "--pdeathsig", "HUP", "--", "sh", "-c", _SUPERVISE, "isobench-command")
+
+"""Put before a command that is to end when the process that started it does, with its group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,21 @@ class CommandResult:
         return self.exit_code == 0 and not self.timed_out
 
 
+class RunCommand(Protocol):
+    """How `run_command` is called, for all who don't care where the command runs."""
+
+    def __call__(
+        self,
+        command: Sequence[str] | str,
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        timeout_seconds: float,
+        log: Path,
+    ) -> CommandResult:
+        """Run ``command``, an argument list or text for bash."""
+
+
 def run_command(
     command: Sequence[str] | str,
     *,
@@ -54,14 +72,15 @@ def run_command(
     log: Path,
     grace_seconds: float = GRACE_SECONDS,
     log_bytes: int = LOG_BYTES,
+    wrap: Callable[[list[str]], list[str]] = list,
 ) -> CommandResult:
     """Run ``command`` (an argument list, or text for bash) in ``cwd`` with ``environment`` and nothing else.
 
     stdout and stderr are appended to ``log``, the first ``log_bytes`` of them; the last `TAIL_BYTES` are returned. At
     the time limit the whole process group gets SIGTERM, and SIGKILL ``grace_seconds`` later. No process of the group is
-    left behind in any case.
+    left behind in any case. ``wrap`` makes of the command's arguments those of one that runs it elsewhere.
     """
-    arguments = ["bash", "-c", command] if isinstance(command, str) else list(command)
+    arguments = wrap(["bash", "-c", command] if isinstance(command, str) else list(command))
     with ExitStack() as opened:
         log_stream = opened.enter_context(log.open("ab"))
         log_stream.write(f"$ {command if isinstance(command, str) else ' '.join(command)}\n".encode())
@@ -88,7 +107,7 @@ def _start(
     output.pipe, theirs = os.pipe()
     try:
         return subprocess.Popen(
-            [*_SUPERVISED, *arguments],
+            [*SUPERVISED, *arguments],
             cwd=cwd,
             env=dict(environment),
             stdin=subprocess.DEVNULL,

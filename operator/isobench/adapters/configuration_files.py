@@ -54,16 +54,6 @@ def load_configuration(
     return replace(settings, notices=notices, variables=_read_keys(chosen) | dict(environment))
 
 
-def key_variables() -> dict[str, str]:
-    """The name of the variable that holds each known provider's key, for those that want one."""
-    names = {}
-    for provider, path in _providers().items():
-        variable = merge(layer_of_file(_read_toml(path), str(path))).configuration.llm.api_key_env
-        if variable is not None:
-            names[provider] = variable
-    return names
-
-
 def _providers() -> dict[str, Path]:
     return {path.stem.removeprefix("main_"): path for path in sorted(FOLDER.glob("main_*.toml"))}
 
@@ -107,7 +97,7 @@ def _read_legacy(path: Path) -> tuple[Layer, tuple[str, ...]]:
         for folder, key in FOLDERS.items()
         if key not in layer and Path(folder).is_dir()
     }
-    return {**folders, **layer}, (notice(values, path.name),)
+    return {**folders, **layer}, (notice(layer, path.name),)
 
 
 def _read_keys(configuration: Path | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 from isobench.adapters.build_commands import BuildCommands
 from isobench.adapters.build_variables import build_variables, package_sources, version_variables
 from isobench.adapters.built_environment import BuildRequest
+from isobench.adapters.commands import RunCommand, run_command
 from isobench.adapters.fresh_environment import FreshEnvironment
 from isobench.adapters.interpreters import Interpreter
 from isobench.adapters.wheels import WheelBuilder
@@ -35,6 +36,9 @@ class EnvironmentBuild:
     work_root: Path
     uv: Path
     person: Mapping[str, str]
+    run_command: RunCommand
+    system: Sequence[object]
+    """What distinguishes the machine or image that runs the commands."""
 
     @property
     def log(self) -> Path:
@@ -68,6 +72,7 @@ class EnvironmentBuild:
             {**person, "GIT_CEILING_DIRECTORIES": str(self.source.parent)},
             self.log,
             deadline=time.monotonic() + self.request.spec.build_timeout_seconds,
+            run_command=self.run_command,
         )
         try:
             return self._first_that_works(ways, commands, [])
@@ -93,14 +98,17 @@ class EnvironmentBuild:
         variables = {**commands.variables, **self._resolution(way)}
         environment = FreshEnvironment(self.folder, self.source, replace(commands, variables=variables), self.base_lock)
         self.source.mkdir(parents=True)
-        commands.run(["sh", "-c", _COPY, "copy", str(self.request.tree), str(self.source)], self.folder)
+        copy = ["sh", "-c", _COPY, "copy", str(self.request.tree), str(self.source)]
+        replace(commands, run_command=run_command).run(
+            copy, self.folder
+        )  # by this machine's cp, wherever the rest runs
         environment.create(self.interpreter.executable, with_pip=self.steps.runs_commands)
         environment.run_setup(self.steps.setup_commands)
         match self.steps.installation:
             case Commands(install_commands):
                 environment.install_by(install_commands, self._versions())
             case Wheel(build_system):
-                decisive = (str(self.work_root), way.as_of, package_sources(self.person))
+                decisive = (str(self.work_root), way.as_of, package_sources(self.person), self.system)
                 wheels = WheelBuilder(self.folder.parent, self.interpreter, decisive)
                 environment.install_wheel(wheels, build_system, self._versions())
                 shutil.rmtree(self.folder / "source")

@@ -17,6 +17,7 @@ import uv
 
 from isobench.adapters.build_variables import package_sources
 from isobench.adapters.built_environment import BuildRequest, BuiltEnvironment
+from isobench.adapters.commands import RunCommand, run_command
 from isobench.adapters.environment_build import EnvironmentBuild
 from isobench.adapters.interpreters import Interpreter, interpreters
 from isobench.adapters.made_once import make_once
@@ -41,12 +42,19 @@ class EnvironmentBuilder:
         uv: Path,
         person: Mapping[str, str] = os.environ,
         pythons: Callable[[], Sequence[Interpreter]] = interpreters,
+        run_command: RunCommand = run_command,
+        system: Sequence[object] = (platform.machine(), platform.libc_ver()),
     ) -> None:
-        """Keep everything in ``work_root``; of ``person``'s environment variables a short list reaches the builds."""
+        """Keep everything in ``work_root``; of ``person``'s environment variables a short list reaches the builds.
+
+        ``pythons``, ``run_command`` and what distinguishes the ``system`` are this machine's, or a container's.
+        """
         self.work_root = work_root.resolve()
         self.uv = uv
         self.person = person
         self.pythons = pythons
+        self.run_command = run_command
+        self.system = system
 
     def build(self, request: BuildRequest) -> BuiltEnvironment:
         """The environment for ``request``, built now or before.
@@ -67,7 +75,7 @@ class EnvironmentBuilder:
             tree=request.tree_hash,
             steps=steps,
             interpreter=interpreter,
-            platform=(platform.machine(), platform.libc_ver()),
+            platform=self.system,
             lock=request.like.lock if request.like else (),
             ways=ways,
             version=request.version if project.versioned_by_history else None,
@@ -75,7 +83,18 @@ class EnvironmentBuilder:
             sources=sources,
         )
         folder = self.work_root / "environments" / key
-        build = EnvironmentBuild(request, project, steps, interpreter, folder, self.work_root, self.uv, self.person)
+        build = EnvironmentBuild(
+            request,
+            project,
+            steps,
+            interpreter,
+            folder,
+            self.work_root,
+            self.uv,
+            self.person,
+            self.run_command,
+            self.system,
+        )
         made = make_once(folder, lambda: build.run(ways))
         return BuiltEnvironment(
             path=folder,

@@ -38,7 +38,7 @@ class FreshEnvironment:
         """Make the virtual environment; a person's commands expect pip in it."""
         self.commands.run_uv("venv", "--python", interpreter, self.folder / "venv", cwd=self.folder)
         if with_pip:  # not by `uv venv --seed`, which knows no other index than the public one
-            self._install("pip")
+            self._install("--compile-bytecode", "pip")
 
     def run_setup(self, setup_commands: Sequence[str]) -> None:
         """Run a person's commands before the installation; one that wants root is told where it belongs."""
@@ -105,4 +105,4 @@ class FreshEnvironment:
     def _compile(self) -> None:
         """Compile all bytecode; what can't be compiled (templates, code for other Pythons) can't be imported either."""
         everything = [str(self.site_packages), str(self.source)]
-        self.commands.attempt([str(self.python), "-m", "compileall", "-q", *everything], self.folder)
+        self.commands.attempt([str(self.python), "-m", "compileall", "-q", "-j", "0", *everything], self.folder)

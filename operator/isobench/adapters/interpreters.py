@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,14 @@ _SYSTEM_FOLDERS = (Path("/usr/local/bin"), Path("/usr/bin"))
 _ANSWER_SECONDS = 10.0
 
 # A virtual environment's Python answers with the one that it was made from.
-_WHO_ARE_YOU = """
+WHO_ARE_YOU = """
 import os, platform, sys
 final = sys.version_info.releaselevel == "final" and not sys.abiflags
 if platform.python_implementation() == "CPython" and final:
     print(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
     print("%d.%d.%d" % sys.version_info[:3])
 """
+"""Code that a Python answers with two lines, for `read_answer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,22 @@ def find_interpreters(environment: Mapping[str, str]) -> list[Interpreter]:
     candidates = {candidate.resolve(): None for candidate in _candidates(environment)}
     with ThreadPoolExecutor() as pool:
         found = [interpreter for interpreter in pool.map(_ask, candidates) if interpreter]
+    return newest_of_each(found)
+
+
+def newest_of_each(found: Iterable[Interpreter]) -> list[Interpreter]:
+    """One interpreter of each version, the first that was found; newest first."""
     by_version: dict[str, Interpreter] = {}
     for interpreter in found:
         by_version.setdefault(interpreter.version, interpreter)
     return sorted(by_version.values(), key=lambda interpreter: _numbers(interpreter.version), reverse=True)
+
+
+def read_answer(lines: Sequence[str]) -> Interpreter | None:
+    """The interpreter that answered `WHO_ARE_YOU` with these lines; None where it is not one that isobench can use."""
+    if len(lines) != 2 or _numbers(lines[1]) < OLDEST:
+        return None
+    return Interpreter(Path(lines[0]), lines[1])
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
@@ -68,7 +81,7 @@ def _is_python(path: Path) -> bool:
 def _ask(candidate: Path) -> Interpreter | None:
     try:
         answer = subprocess.run(
-            [candidate, "-I", "-S", "-c", _WHO_ARE_YOU],
+            [candidate, "-I", "-S", "-c", WHO_ARE_YOU],
             capture_output=True,
             text=True,
             timeout=_ANSWER_SECONDS,
@@ -76,9 +89,7 @@ def _ask(candidate: Path) -> Interpreter | None:
         ).stdout.splitlines()
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
-    if len(answer) != 2 or _numbers(answer[1]) < OLDEST:
-        return None
-    return Interpreter(Path(answer[0]), answer[1])
+    return read_answer(answer)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

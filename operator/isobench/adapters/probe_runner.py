@@ -1,11 +1,12 @@
 """Runs the probe in a sandbox: request in, progress lines while it times, result out."""
 
 import json
+import os
+import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -43,9 +44,10 @@ class ProbeRunner:
         }
         write_json(folder / "request.json", complete)
         scratch_mib = max(1, int(request["limits"]["scratch_bytes"]) // 2**20)
-        command = [sys.executable, "-I", str(self.archive), str(folder / "request.json")]
+        command = [self.sandbox.python, "-I", str(self.archive), str(folder / "request.json")]
         exit_code = self._follow(self.sandbox.wrap(command, scratch_mib), folder / "probe.log", seconds, progress)
-        return _result(folder, exit_code)
+        result = _result(folder, exit_code)
+        return {**result, "isolation": {**self.sandbox.facts, **result["isolation"]}}
 
     def _follow(self, command: list[str], log: Path, seconds: float, progress: Progress) -> int:
         with log.open("wb") as errors, _started(command, errors, seconds) as process:
@@ -63,22 +65,25 @@ def _result(folder: Path, exit_code: int) -> dict[str, Any]:
         raise ItemFailure(Reason.INFRASTRUCTURE_ERROR, message)
     result: dict[str, Any] = read_json(result_file)
     if exit_code == ISOLATION_REFUSED:
-        raise ItemFailure(
-            Reason.NETWORK_NOT_ISOLATED, f"the probe found the network open and timed nothing: {result['isolation']}"
-        )
+        raise ItemFailure(Reason.NETWORK_NOT_ISOLATED, result["message"])
     return result
 
 
 @contextmanager
 def _started(command: list[str], errors: IO[bytes], seconds: float) -> Iterator[subprocess.Popen[str]]:
-    """The process, killed when the body ends or ``seconds`` are over; its namespaces take all it started with them."""
+    """The process, killed with its group when the body ends or ``seconds`` are over; all it started goes with it."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
     ) as process:
-        watchdog = threading.Timer(seconds, process.kill)
+
+        def end() -> None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+        watchdog = threading.Timer(seconds, end)
         watchdog.start()
         try:
             yield process
         finally:
             watchdog.cancel()
-            process.kill()
+            end()

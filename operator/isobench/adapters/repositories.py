@@ -149,6 +149,7 @@ class RepoManager:
 
     def diff(self, base: str, head: str) -> Patch:
         """The whole difference as `git diff -p base head` prints it in a worktree of head."""
+        base, head = self.resolve(base), self.resolve(head)
         attributes = [e for e in tree_entries(self.cache, head) if Path(e.path).name == ".gitattributes"]
         wanted = {entry.sha for entry in attributes} | self._changed_contents(base, head)
         self.cache.fetch_contents((base, head), only=wanted)
@@ -161,13 +162,14 @@ class RepoManager:
             return Patch(git.output("diff", "-p", "--no-ext-diff", "--no-textconv", base, head, "--"))
 
     def changed_files(self, base: str, head: str) -> list[str]:
-        """The paths that differ; both names of a renamed file."""
-        listing = self.cache.git.output("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head)
+        """The paths that differ; both names of a renamed file; bytes that aren't UTF-8 as `\\xff`."""
+        pair = self.resolve(base), self.resolve(head)
+        listing = self.cache.git.output("diff-tree", "-r", "-z", "--name-only", "--no-renames", *pair)
         return [path.decode(errors="backslashreplace") for path in listing.split(b"\0")[:-1]]
 
     def merge_subjects(self, head: str, main: str) -> list[str]:
         """The subjects of the merges from head's first parent to `main`, oldest first."""
-        history = f"{self.first_parent(head)}..{main}"
+        history = f"{self.first_parent(head)}..{self.resolve(main)}"
         log = self.cache.git.text("log", "--merges", "--ancestry-path", "--reverse", "--format=%s", history)
         return log.split("\n") if log else []
 
@@ -181,7 +183,7 @@ class RepoManager:
 
     def fetch_contents(self, *commits: str) -> None:
         """Bring in the files of several commits by one transfer, before their trees are made one by one."""
-        self.cache.fetch_contents(commits)
+        self.cache.fetch_contents([self.resolve(commit) for commit in commits])
 
     def export_tree(self, sha: str, destination: Path) -> TreeExport:
         """The files of the commit at `destination`, without git: all of them or nothing; a finished tree is kept."""
@@ -218,6 +220,7 @@ class RepoManager:
             self.cache.git.output("worktree", "prune")
 
     def _described(self, sha: str) -> DescribedVersion:
+        sha = self.resolve(sha)
         not_versions: list[str] = []
         tags = ("describe", "--tags", "--long", "--match=*[0-9]*")
         while described := self.cache.git.answer(*tags, *not_versions, sha):

@@ -2,14 +2,17 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import Protocol
 
 from isobench.contracts.reasons import ItemFailure, Reason
 
-SHM_MOUNT = 'mount -t tmpfs -o size="$1" tmpfs /dev/shm && shift && exec "$@"'
+# /run is hidden: a socket there, a container engine's say, would be a way out that no network namespace closes.
+PRIVATE_MOUNTS = 'mount -t tmpfs -o size="$1" tmpfs /dev/shm && mount -t tmpfs tmpfs /run && shift && exec "$@"'
 
 
 class Isolation(StrEnum):
@@ -20,8 +23,27 @@ class Isolation(StrEnum):
     NONE = "none"
 
 
+class Sandbox(Protocol):
+    """Where the probe is started: in namespaces of this machine, or in a container."""
+
+    @property
+    def network(self) -> str:
+        """What the probe is told to expect, and proves: `none`, or `allowed` after --allow-network."""
+
+    @property
+    def python(self) -> str:
+        """The interpreter that runs the probe."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What the record says of it."""
+
+    def wrap(self, command: Sequence[str], scratch_mib: int) -> list[str]:
+        """``command`` as it is started inside."""
+
+
 @dataclass(frozen=True)
-class Sandbox:
+class MachineSandbox:
     """A way to start a command with namespaces of its own: network, processes, mounts, IPC."""
 
     isolation: Isolation
@@ -31,7 +53,7 @@ class Sandbox:
         dies_with_parent = ["setpriv", "--pdeathsig", "KILL", "--"]
         match self.isolation:
             case Isolation.NAMESPACES:
-                return [*dies_with_parent, *_UNSHARE, "sh", "-c", SHM_MOUNT, "sh", f"{scratch_mib}m", *command]
+                return [*dies_with_parent, *_UNSHARE, "sh", "-c", PRIVATE_MOUNTS, "sh", f"{scratch_mib}m", *command]
             case Isolation.BUBBLEWRAP:
                 return [*dies_with_parent, *_BUBBLEWRAP, *command]
             case Isolation.NONE:
@@ -41,6 +63,16 @@ class Sandbox:
     def network(self) -> str:
         """What the probe is told to expect, and proves: `none`, or `allowed` after --allow-network."""
         return "allowed" if self.isolation is Isolation.NONE else "none"
+
+    @property
+    def python(self) -> str:
+        """isobench's own: the probe needs nothing of an arm's."""
+        return sys.executable
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """By what the network is empty."""
+        return {"sandbox": str(self.isolation)}
 
 
 _UNSHARE = (
@@ -71,6 +103,8 @@ _BUBBLEWRAP = (
     "/proc",
     "--tmpfs",
     "/dev/shm",
+    "--tmpfs",
+    "/run",
     "--",
 )
 _REMEDY = (
@@ -82,14 +116,14 @@ _REMEDY = (
 @cache
 def find_isolation() -> Isolation:
     """The first way to an empty network that works for this user on this machine, found by trying it."""
-    if _works([*_UNSHARE, "sh", "-c", SHM_MOUNT, "sh", "1m", "true"]):
+    if _works([*_UNSHARE, "sh", "-c", PRIVATE_MOUNTS, "sh", "1m", "true"]):
         return Isolation.NAMESPACES
     if shutil.which("bwrap") and _works([*_BUBBLEWRAP, "true"]):
         return Isolation.BUBBLEWRAP
     return Isolation.NONE
 
 
-def open_sandbox(*, allow_network: bool) -> Sandbox:
+def open_sandbox(*, allow_network: bool) -> MachineSandbox:
     """The sandbox for this machine.
 
     Raises:
@@ -98,7 +132,7 @@ def open_sandbox(*, allow_network: bool) -> Sandbox:
     isolation = find_isolation()
     if isolation is Isolation.NONE and not allow_network:
         raise ItemFailure(Reason.NETWORK_NOT_ISOLATED, f"no empty network can be made on this machine: {_REMEDY}")
-    return Sandbox(isolation)
+    return MachineSandbox(isolation)
 
 
 def _works(command: Sequence[str]) -> bool:

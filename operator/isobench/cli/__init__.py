@@ -84,4 +84,7 @@ def answer(command: Callable[..., Any]) -> int:
         for problem in problems:
             click.echo(f"isobench: {getattr(error, 'source', '')}: {problem}", err=True)
         return 2
+    except OSError as error:
+        click.echo(f"isobench: {error.filename or 'this machine'}: {error.strerror or error}", err=True)
+        return 2
     return result if isinstance(result, int) else 0

@@ -22,7 +22,9 @@ def read_batch(path: Path) -> CommitBenchmarkBatch:
         raise InvalidInput(str(path), ["is not UTF-8 text; save it as UTF-8"]) from None
     except yaml.YAMLError as error:
         raise InvalidInput(str(path), [f"is not YAML: {' '.join(str(error).split())}"]) from None
-    if len(documents) != 1:
+    if not documents:
+        raise InvalidInput(str(path), ["is empty; `isobench plan` writes a batch"])
+    if len(documents) > 1:
         problem = f"holds {len(documents)} documents; run takes one batch at a time: split it into one file each"
         raise InvalidInput(str(path), [problem])
     batch = CommitBenchmarkBatch.parse(documents[0], str(path))

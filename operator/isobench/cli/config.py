@@ -13,6 +13,8 @@ from isobench.adapters.publishing import TOKEN_VARIABLE
 from isobench.cli import options
 from isobench.engine.settings import DEFAULT, EffectiveConfiguration
 
+WIDTH_OF_A_FILE = 160
+
 
 @click.group()
 def command() -> None:
@@ -39,6 +41,8 @@ def show(as_json: bool) -> int:
         style = "dim" if source == DEFAULT else ""
         table.add_row(escape(key), escape(_text(value)), escape(source), style=style)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_OF_A_FILE
     console.print(table)
     for variable, state in keys.items():
         console.print(f"key {variable}: {state}")

@@ -67,7 +67,8 @@ def configuration(command: Command) -> Command:
 def configuration_argument(command: Command) -> Command:
     """The configuration file as the argument CONFIG, in place of `--config`."""
     argument = click.argument(
-        "config",
+        "config_file",
+        metavar="[CONFIG]",
         required=False,
         type=click.Path(path_type=Path),
         expose_value=False,
@@ -88,11 +89,16 @@ def data_dir(command: Command) -> Command:
     return _folder("data_dir", "--data-dir", "Where datasets are written.")(command)
 
 
+container = click.option(
+    "--container", type=click.Choice(["on", "off"]), help="Build and time in containers of environment.image."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
 def _keep(place: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def keep(context: click.Context, _option: click.Parameter, value: Any) -> None:
+        if value is not None and place in context.meta:
+            raise click.UsageError(f"the configuration file is given twice, as {context.meta[place]} and as {value}")
         if value is not None:
             context.meta[place] = value
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from isobench.contracts.objects import CommitBenchmarkBatch
 from isobench.contracts.reasons import ItemFailure
 from isobench.engine.identity import repo_slug
 from isobench.engine.plan import items_of
+from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_state import open_batch
 from isobench.local.display import LiveView, json_lines, plain_lines
 from isobench.local.events import Listener
@@ -36,6 +37,7 @@ EPILOG = """
 Examples:
   isobench run batch.yaml
   isobench run batch.yaml --json > events.jsonl
+  isobench run batch.yaml --retry failed
   isobench run batch.yaml --new-run
 
 Stop with Ctrl-C: the running stage is finished first; a second Ctrl-C stops at once. The same command goes on
@@ -48,17 +50,30 @@ where the run was stopped, or killed.
 @options.work_root
 @options.data_dir
 @click.option("--allow-network", is_flag=True, help="Time even where no empty network can be made.")
+@options.container
 @click.option("--new-run", is_flag=True, help="Begin anew instead of going on with this batch's last run.")
+@click.option("--retry", multiple=True, metavar="ITEM", help="Begin this item again, or `failed` ones; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
-def command(manifest: Path, work_root: Path, data_dir: Path, allow_network: bool, new_run: bool, as_json: bool) -> int:
+def command(
+    manifest: Path,
+    work_root: Path,
+    data_dir: Path,
+    allow_network: bool,
+    container: str | None,
+    new_run: bool,
+    retry: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Run the batch MANIFEST on this machine, or go on with it where it was stopped."""
     return run_manifest(
         manifest,
         WorkRoot(work_root.absolute()),
         data_dir.absolute(),
-        options.settings().variables,
+        options.settings(),
         allow_network=allow_network,
+        container=container == "on",
         new_run=new_run,
+        retry=retry,
         as_json=as_json,
     )
 
@@ -67,16 +82,18 @@ def run_manifest(
     manifest: Path,
     root: WorkRoot,
     data_dir: Path,
-    variables: Mapping[str, str],
+    settings: EffectiveConfiguration,
     *,
     allow_network: bool = False,
+    container: bool = False,
     new_run: bool = False,
+    retry: Sequence[str] = (),
     as_json: bool = False,
 ) -> int:
     """Bring the batch in ``manifest`` to its end, show it as it goes on, and say how it ended by the exit code.
 
     Raises:
-        InvalidInput: the manifest, its inputs or the work root can't be used.
+        InvalidInput: the manifest, its inputs, the work root or its image can't be used.
     """
     batch = read_batch(manifest)
     root.create()
@@ -84,7 +101,10 @@ def run_manifest(
         supplies = unpack(batch.spec.inputs, manifest, root.inputs)
         slugs = {url: _slug(root, url) for url in {spec.repository.url for spec in items_of(batch)}}
         state = open_batch(root, batch, slugs, now(), fresh=new_run)
-        workbench = Workbench(state, supplies, data_dir, allow_network, tell)
+        state.begin_again(retry)
+        workbench = Workbench(state, supplies, data_dir, allow_network, container, settings, tell)
+        for image in {spec.environment.image for spec in items_of(batch) if container}:
+            workbench.container_of(image)  # before anything is fetched
         executor = Executor(state, workbench.plan_of, workbench.run_stage, tell, now)
         with _interruptible(executor):
             tally = executor.run()
@@ -92,7 +112,7 @@ def run_manifest(
         print_summary(tally, Console(), state)
     if executor.interrupted and tally.unfinished:
         return INTERRUPTED
-    published = batch.spec.publish is None or _publish(batch, data_dir, variables, root)
+    published = batch.spec.publish is None or _publish(batch, data_dir, settings.variables, root)
     return 0 if published and not tally.failed and not tally.unfinished else 1
 
 

@@ -31,8 +31,9 @@ def command(item: str, work_root: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(status.manifest()))
         return 0
-    console = Console(highlight=False)
-    console.print(f"[bold]{workspace.root.name}[/]  {workspace.root}")
+    console = Console(highlight=False, markup=False)
+    console.print(workspace.root.name, style="bold")
+    console.print(str(workspace.root))
     if workspace.prepared.exists():
         _print_commits(console, read_model(workspace.prepared, Prepared))
     _print_stages(console, status)
@@ -95,6 +96,6 @@ def _print_measurement(console: Console, measurement: Measurement) -> None:
         table.add_row("base:control", "", f"{control.speedup:.4g}x", interval, str(control.pairs))
     console.print(table)
     if measurement.reason:
-        console.print(f"[yellow]{measurement.reason}[/]: {measurement.reason.consequence.advice}")
+        console.print(f"{measurement.reason}: {measurement.reason.consequence.advice}", style="yellow")
     for note in measurement.notes:
         console.print(f"  note: {note}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from isobench.cli import options
@@ -45,7 +46,7 @@ def _print(run: BatchRun, statuses: dict[str, CommitBenchmarkStatus]) -> None:
         table.add_column(column, overflow="fold")
     for item, status in statuses.items():
         result = measured(status.result) if status.result else ""
-        table.add_row(item, _state(status), result, status.outcome.message if status.outcome else "")
+        table.add_row(item, _state(status), result, escape(status.outcome.message if status.outcome else ""))
     Console().print(table)
 
 

@@ -26,7 +26,9 @@ class Price(Contract):
 
     input: float = Field(ge=0, le=1_000_000)
     output: float = Field(ge=0, le=1_000_000)
-    cached: float | None = Field(default=None, ge=0, le=1_000_000, description="Cached input; the input price when left out.")
+    cached: float | None = Field(
+        default=None, ge=0, le=1_000_000, description="Cached input; the input price when left out."
+    )
 
 
 class PathsSection(Contract):

@@ -50,6 +50,7 @@ class Prepared(Contract):
     version: Literal[1] = 1
     commits: CommitSummary
     arms: list[PreparedArm]
+    image: str | None = Field(default=None, description="Identity of the image that arms were built in, if any.")
     notes: list[str] = Field(default_factory=list)
 
     def arm(self, name: Arm) -> PreparedArm | None:

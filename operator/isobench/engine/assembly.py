@@ -32,7 +32,7 @@ def assemble(
         efficiency_test=[test],
         duration_changes=[Durations(base=recorded["base"], head=recorded["head"], main=recorded["main"])],
         human_performance=human_performance(recorded["base"], recorded["head"]),
-        version=version_of(prepared.arm("base"), architecture, spec.environment.image),
+        version=version_of(prepared.arm("base"), architecture, spec.environment.image if prepared.image else None),
         api=spec.api,
         gt_commit_message=commits.message,
         setup_commands=spec.environment.setup_commands,

@@ -126,7 +126,7 @@ def choose_python(
 
     ``asked`` (of the specification) is binding. Then, of those that the project allows: base's own, so that arms differ
     in their code only; what `.python-version` names; the newest that the classifiers name; the newest that was out by
-    ``as_of``, since dependencies of that time have no wheels for a later one; the newest.
+    ``as_of``, else the oldest, since dependencies of that time don't know later ones; without a date the newest.
 
     Raises:
         ItemFailure: InvalidSpec for a version that can't be read, BuildFailed when no Python here will do.
@@ -147,7 +147,7 @@ def choose_python(
         [version for version in allowed if _minor(version) == pinned],
         [version for version in allowed if _minor(version) in project.tested_pythons],
         [version for version in allowed if as_of and _PYTHON_RELEASED.get(_minor(version), date.max) < as_of],
-        allowed,
+        allowed[-1:] if as_of else allowed,
     )
     return next(versions[0] for versions in preferences if versions)
 

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
 
 from isobench.contracts.base import InvalidInput
 from isobench.engine.settings import Given, KeyPath, Layer
@@ -56,9 +55,9 @@ def layer_of_legacy(values: object, name: str) -> Layer:
     }
 
 
-def notice(values: Mapping[str, Any], name: str) -> str:
-    """One sentence that says what the legacy keys in use are called now."""
-    renamed = ", ".join(f"{key} = {'.'.join(NEW_KEYS[key])}" for key in values if key in NEW_KEYS)
+def notice(layer: Layer, name: str) -> str:
+    """One sentence that says what the keys that ``layer`` took from the legacy file are called now."""
+    renamed = ", ".join(f"{key} = {'.'.join(path)}" for key, path in NEW_KEYS.items() if path in layer)
     return f"{name} is a legacy configuration and is still read; in config/main_<provider>.toml: {renamed}"
 
 

@@ -73,6 +73,8 @@ def shared_of(configuration: Configuration, url: str, slug: str, options: PlanOp
     Raises:
         InvalidInput: the name holds nothing that a batch can be called, or `hf_repo` names no repository.
     """
+    if configuration.publish.push_to_hf and not configuration.publish.hf_repo:
+        raise InvalidInput("publish.hf_repo", ["is missing and push_to_hf is on; name owner/name, or turn it off"])
     called = options.name or configuration.output.dataset_name or slug.rpartition("/")[2]
     llm = configuration.llm
     asked = GenerateSpec(provider=llm.provider, model=llm.model, budget_usd=llm.budget_usd)

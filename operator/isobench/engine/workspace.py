@@ -60,13 +60,23 @@ class Workspace:
         """An arm's public names."""
         return self.root / "api" / f"{arm}.json"
 
+    @property
+    def scripts(self) -> Path:
+        """The folder of the scripts that are timed."""
+        return self.root / "scripts"
+
     def script(self, arm: Arm) -> Path:
         """The test as adapted to ``arm``."""
-        return self.root / "scripts" / ARM_FOLDERS[arm] / "test.py"
+        return self.scripts / ARM_FOLDERS[arm] / "test.py"
+
+    @property
+    def probes(self) -> Path:
+        """The folder of all probe runs."""
+        return self.root / "probe"
 
     def probe(self, stage: str) -> Path:
         """The folder of a stage's probe run: request, result, log."""
-        return self.root / "probe" / stage
+        return self.probes / stage
 
     def ledger(self) -> Path:
         """The folder of paid calls: intents, answers, started markers."""

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,8 @@ from isobench.engine.identity import item_id, run_id
 from isobench.engine.plan import items_of
 from isobench.engine.workspace import Workspace
 from isobench.local.work_root import WorkRoot
+
+FAILED = "failed"
 
 
 class ItemRow(Contract):
@@ -52,6 +54,12 @@ class Item:
         """What is known of it so far; nothing, before its first stage."""
         return read_status(self.workspace)
 
+    def spent_usd(self) -> float:
+        """What its attempts have cost, those that were set aside for another one too."""
+        folder = self.workspace.root
+        folders = [folder, *folder.parent.glob(f"{folder.name}.before-*")]
+        return sum(read_status(Workspace(each)).cost.measured_usd for each in folders)
+
 
 def read_status(workspace: Workspace) -> CommitBenchmarkStatus:
     """The last written status of the item in this folder."""
@@ -84,6 +92,32 @@ class BatchState:
                 self.run = self.run.model_copy(update={"main_commits": commits})
                 write_model(batch_file(self.root, self.run.batch), self.run)
             return self.run.main_commits[url]
+
+    def begin_again(self, names: Sequence[str]) -> None:
+        """Forget what became of these items; `failed` names all that ended without a record. Old folders are kept.
+
+        Raises:
+            InvalidInput: no item of this run is called that.
+        """
+        known = {item.item_id: item for item in self.items()}
+        unknown = [name for name in names if name != FAILED and name not in known]
+        if unknown:
+            problem = f"{', '.join(unknown)} is no item of this run; `isobench status` lists them"
+            raise InvalidInput("--retry", [problem])
+        for item in known.values():
+            if item.item_id in names or (FAILED in names and _failed(item.status())):
+                _set_aside(item.workspace.root)
+
+
+def _failed(status: CommitBenchmarkStatus) -> bool:
+    return status.outcome is not None and status.outcome.status == "False"
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename the folder of an attempt that is to be made again: its journal and its ledger stay readable."""
+    if folder.exists():
+        earlier = len(list(folder.parent.glob(f"{folder.name}.before-*")))
+        folder.rename(folder.with_name(f"{folder.name}.before-{earlier + 1}"))
 
 
 def workspace_of(root: WorkRoot, row: ItemRow) -> Workspace:

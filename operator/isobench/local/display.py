@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -121,7 +122,7 @@ class LiveView:
         note = f"{self._failed} failed, ${self._dollars:.2f}, about {self._left()} left"
         self._totals.update(self._task, note=note)
         colour = "green" if done else "red"
-        self._console.print(f"[{colour}]{event.item}[/] ", ending(event), highlight=False)
+        self._console.print(f"[{colour}]{event.item}[/] ", escape(ending(event)), highlight=False)
 
     def _left(self) -> str:
         task = self._totals.tasks[0]
@@ -132,7 +133,7 @@ class LiveView:
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
         for item, row in list(self._rows.items()):
-            table.add_row(item, f"[cyan]{row.stage}[/]", row.text, f"{time.monotonic() - row.started:.0f} s")
+            table.add_row(item, f"[cyan]{row.stage}[/]", escape(row.text), f"{time.monotonic() - row.started:.0f} s")
         return Group(table, self._totals)
 
 

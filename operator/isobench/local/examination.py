@@ -36,8 +36,8 @@ class Finding:
     remedy: str = ""
 
 
-def examine(key_variables: Mapping[str, str], noise_seconds: float) -> Iterator[Finding]:
-    """Look at this machine; ``key_variables`` maps provider to the name of its key's variable."""
+def examine(keys: Mapping[str, tuple[str, bool]], noise_seconds: float) -> Iterator[Finding]:
+    """Look at this machine; ``keys`` says of each key the name of its variable, and whether that is set."""
     yield _git()
     yield _uv()
     yield _pythons()
@@ -45,8 +45,8 @@ def examine(key_variables: Mapping[str, str], noise_seconds: float) -> Iterator[
     yield _cores()
     yield _noise(noise_seconds)
     yield _containers()
-    for provider, variable in key_variables.items():
-        yield _key(provider, variable)
+    for subject, (variable, present) in keys.items():
+        yield _key(subject, variable, present=present)
 
 
 def _git() -> Finding:
@@ -136,11 +136,10 @@ def _containers() -> Finding:
     return Finding("container engine", Grade.LIMITED, "none works", "install podman to use --container=on")
 
 
-def _key(provider: str, variable: str) -> Finding:
-    if os.environ.get(variable):
-        return Finding(f"key of {provider}", Grade.GOOD, f"{variable} is set")
-    remedy = f"set {variable} (or put it into config/.env) to let {provider} write tests"
-    return Finding(f"key of {provider}", Grade.LIMITED, f"{variable} is not set", remedy)
+def _key(subject: str, variable: str, *, present: bool) -> Finding:
+    if present:
+        return Finding(subject, Grade.GOOD, f"{variable} is set")
+    return Finding(subject, Grade.LIMITED, f"{variable} is not set", f"set {variable}, or put it into config/.env")
 
 
 def _output(*command: str) -> str | None:

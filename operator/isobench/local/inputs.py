@@ -10,6 +10,7 @@ from isobench.adapters.files import read_model
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.extraction import Extraction
 from isobench.contracts.objects import BatchInputs
+from isobench.contracts.reasons import ItemFailure, Reason
 
 TEST_SUFFIX = "_test_case_generator.py"
 
@@ -21,10 +22,21 @@ class Supplies:
     folder: Path | None = None
 
     def test(self, head: str) -> str | None:
-        """The supplied test: `<sha>_test_case_generator.py`, or with the first eight digits."""
+        """The supplied test: `<sha>_test_case_generator.py`, or with the first eight digits.
+
+        Raises:
+            ItemFailure: TestInvalid; it is not UTF-8 text.
+        """
         if self.folder is None:
             return None
-        return test_in(self.folder / "tests", head)
+        try:
+            return test_in(self.folder / "tests", head)
+        except InvalidInput as error:
+            raise ItemFailure(Reason.TEST_INVALID, str(error)) from None
+
+    def has_test(self, head: str) -> bool:
+        """Whether there is a supplied test, readable or not."""
+        return self.folder is not None and _test_file(self.folder / "tests", head) is not None
 
     def extraction(self, head: str) -> Extraction | None:
         """What the extraction file of that commit says."""
@@ -38,14 +50,18 @@ def test_in(folder: Path, head: str) -> str | None:
     Raises:
         InvalidInput: it is not UTF-8 text.
     """
-    for name in (f"{head}{TEST_SUFFIX}", f"{head[:8]}{TEST_SUFFIX}"):
-        path = folder / name
-        if path.is_file():
-            try:
-                return path.read_text(encoding="utf-8")
-            except UnicodeDecodeError:
-                raise InvalidInput(str(path), ["is not UTF-8 text; is it a Python script?"]) from None
-    return None
+    path = _test_file(folder, head)
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput(str(path), ["is not UTF-8 text; is it a Python script?"]) from None
+
+
+def _test_file(folder: Path, head: str) -> Path | None:
+    names = (f"{head}{TEST_SUFFIX}", f"{head[:8]}{TEST_SUFFIX}")
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def unpack(inputs: BatchInputs | None, manifest: Path, root: Path) -> Supplies:

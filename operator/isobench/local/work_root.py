@@ -48,6 +48,16 @@ class WorkRoot:
         return self.path / "tmp"
 
     @property
+    def environments(self) -> Path:
+        """Built environments by what decides them."""
+        return self.path / "environments"
+
+    @property
+    def containers(self) -> Path:
+        """What the container engine keeps."""
+        return self.path / "containers"
+
+    @property
     def probe(self) -> Path:
         """The probe's archive."""
         return self.path / "probe.pyz"

@@ -10,21 +10,29 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from isobench.adapters.container_engine import Engine
+from isobench.adapters.containers import Container, open_container, open_engine
 from isobench.adapters.dataset import DatasetFile
 from isobench.adapters.environments import EnvironmentBuilder, find_uv
+from isobench.adapters.files import read_model
 from isobench.adapters.probe_archive import build_probe
 from isobench.adapters.probe_runner import ProbeRunner
 from isobench.adapters.repositories import RepoManager
-from isobench.adapters.sandbox import open_sandbox
+from isobench.adapters.sandbox import Sandbox, open_sandbox
 from isobench.contracts.base import InvalidInput
+from isobench.contracts.prepared import Prepared
+from isobench.contracts.reasons import ItemFailure
 from isobench.contracts.spec import CommitBenchmarkSpec, RepositorySpec
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import StageName
 from isobench.engine.plan import ItemPlan, plan_item
+from isobench.engine.settings import EffectiveConfiguration
+from isobench.local.batch_budget import BatchBudget
 from isobench.local.batch_state import BatchState, Item
 from isobench.local.events import Listener, StageProgress
 from isobench.local.inputs import Supplies
 from isobench.stages import collect, prepare, timing, validate
+from isobench.stages.attempt import refused
 
 GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
@@ -37,30 +45,49 @@ class Workbench:
     supplies: Supplies
     data_dir: Path
     allow_network: bool
+    container: bool
+    settings: EffectiveConfiguration
     tell: Listener
 
     def plan_of(self, item: Item) -> ItemPlan:
         """The stages that ``item`` passes here."""
-        supplied = item.spec.test.inline is not None or self.supplies.test(item.spec.commits.head) is not None
+        supplied = item.spec.test.inline is not None or self.supplies.has_test(item.spec.commits.head)
         return plan_item(item.spec, test_supplied=supplied, suspended=self.state.batch.spec.suspend)
 
+    def container_of(self, image: str | None) -> Container:
+        """Containers of the image of that name or identity.
+
+        Raises:
+            InvalidInput: no engine works here, no image is named, or it is not here.
+        """
+        if image not in self._containers:
+            self._containers[image] = open_container(self._engine, image, self.state.root.path)
+        return self._containers[image]
+
     def run_stage(self, item: Item, request: StageRequest) -> StageResult:
-        """Do one attempt at one stage."""
+        """Do one attempt at one stage; what keeps it from being set up ends the attempt, never the batch."""
         stages: Mapping[StageName, Callable[[Item, StageRequest], StageResult]] = {
             StageName.PREPARE: self._prepare,
+            StageName.GENERATE: self._generate,
             StageName.VALIDATE: self._validate,
             StageName.TIMING: self._time,
             StageName.COLLECT: self._collect,
         }
-        return stages[request.stage](item, request)
+        started = now()
+        try:
+            return stages[request.stage](item, request)
+        except (ItemFailure, InvalidInput) as error:
+            return refused(request, error, started, now())
 
     def _prepare(self, item: Item, request: StageRequest) -> StageResult:
+        container = self.container_of(item.spec.environment.image) if self.container else None
         ports = prepare.PreparePorts(
             workspace=item.workspace,
             clock=now,
             repository=lambda repository: RepoManager(self.state.root.path, repository.url),
             main_commit=self._main_commit,
-            builder=self._builder,
+            builder=container.builder() if container else self._builder,
+            image=container.image.identity if container else None,
             trees=self.state.root.trees,
             supplied_test=self.supplies.test,
             recorded=self._dataset(item.spec).holds,
@@ -68,6 +95,27 @@ class Workbench:
             tell=lambda text: self.tell(StageProgress(item=item.item_id, stage=request.stage, text=text)),
         )
         return prepare.run(request, ports)
+
+    def _generate(self, item: Item, request: StageRequest) -> StageResult:
+        # The openai package takes longer to import than everything else: only a run that asks a model pays for it.
+        from isobench.adapters.llm import LLMConfigManager
+        from isobench.stages import generate
+
+        asked = item.spec.test.generate
+        assert asked is not None  # else the plan has no such stage
+        configured = self.settings.configuration.llm.provider
+        if asked.provider != configured:
+            problem = f"the batch asks {asked.provider} and {configured} is configured; add --provider {asked.provider}"
+            raise InvalidInput("test.generate.provider", [problem])
+        ports = generate.GeneratePorts(
+            workspace=item.workspace,
+            clock=now,
+            llm=LLMConfigManager(self.settings.configuration, self.settings.variables),
+            extraction=self.supplies.extraction(read_model(item.workspace.prepared, Prepared).commits.head_commit),
+        )
+        with self._budget.grant(asked.budget_usd) as results:
+            results.append(generate.run(request, ports))
+        return results[0]
 
     def _validate(self, item: Item, request: StageRequest) -> StageResult:
         return validate.run(request, self._timing_ports(item, request))
@@ -88,7 +136,7 @@ class Workbench:
         return timing.TimingPorts(
             workspace=item.workspace,
             clock=now,
-            probe=self._probe,
+            probe=lambda prepared: ProbeRunner(self._probe, self._sandbox(item, prepared.image)),
             cores=highest_cores(item.spec.timing.cores),
             progress=progress,
         )
@@ -102,6 +150,11 @@ class Workbench:
         return self._datasets.setdefault(folder / name, DatasetFile(folder / f"{name}.jsonl", self.state.root.locks))
 
     @cached_property
+    def _budget(self) -> BatchBudget:
+        spent = sum(item.spent_usd() for item in self.state.items())
+        return BatchBudget(self.state.batch.spec.budget_usd, spent)
+
+    @cached_property
     def _datasets(self) -> dict[Path, DatasetFile]:
         return {}
 
@@ -109,9 +162,25 @@ class Workbench:
     def _builder(self) -> EnvironmentBuilder:
         return EnvironmentBuilder(self.state.root.path, find_uv())
 
+    def _sandbox(self, item: Item, image: str | None) -> Sandbox:
+        """Arms are timed where they were built: on this machine, or in the very image that `prepare` used."""
+        if image is None:
+            return open_sandbox(allow_network=self.allow_network)
+        root, workspace = self.state.root, item.workspace
+        readable = [root.trees, root.environments, workspace.scripts, self._probe]
+        return self.container_of(image).sandbox(readable, writable=[workspace.probes])
+
     @cached_property
-    def _probe(self) -> ProbeRunner:
-        return ProbeRunner(build_probe(self.state.root.probe), open_sandbox(allow_network=self.allow_network))
+    def _probe(self) -> Path:
+        return build_probe(self.state.root.probe)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return open_engine(self.state.root.containers)
+
+    @cached_property
+    def _containers(self) -> dict[str | None, Container]:
+        return {}
 
 
 def now() -> datetime:

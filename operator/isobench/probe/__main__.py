@@ -9,20 +9,26 @@ from .measure import measure
 from .request import BadRequest, Request, check_paths, parse_request
 from .result import write_result, write_summary
 
-_DONE, _BAD_REQUEST, _NOT_ISOLATED = 0, 2, 3
+_DONE, _UNUSABLE, _BAD_REQUEST, _NOT_ISOLATED = 0, 1, 2, 3
 
 
 def main(arguments: List[str]) -> int:
-    """Return the exit status: 0 with a result (failed arms included), 2 for a bad request, 3 not isolated."""
+    """Return the exit status: 0 with a result (failed arms included), 2 for a bad request, 3 with a result that says
+    that the network was not isolated, 1 without a result because the machine failed.
+    """
     try:
         request = _read_request(arguments)
     except BadRequest as error:
         sys.stderr.write("probe: %s\n" % error)
         return _BAD_REQUEST
-    result = measure(request)
-    write_result(request.output, result)
-    if request.termination is not None:
-        write_summary(request.termination, result)
+    try:
+        result = measure(request)
+        write_result(request.output, result)
+        if request.termination is not None:
+            write_summary(request.termination, result)
+    except OSError as error:
+        sys.stderr.write("probe: this machine can't be used for timing (%s): see to that and try again\n" % error)
+        return _UNUSABLE
     return _NOT_ISOLATED if result["stop"] == "NetworkNotIsolated" else _DONE
 
 

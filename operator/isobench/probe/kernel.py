@@ -20,7 +20,8 @@ _CAPABILITY_HEADER = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 _NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
 
 
-def _checked(result: int, call: str) -> int:
+def checked(result: int, call: str) -> int:
+    """Return a C call's result, or raise OSError with `call`'s name when it is negative."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, "%s: %s" % (call, os.strerror(number)))
@@ -33,12 +34,12 @@ def syscall(call: str, number: int, *arguments: object) -> int:
     Raises OSError that carries `call`'s name.
     """
     converted = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
-    return _checked(LIBC.syscall(ctypes.c_long(number), *converted), call)
+    return checked(LIBC.syscall(ctypes.c_long(number), *converted), call)
 
 
 def _prctl(call: str, option: int, value: int) -> None:
     zero = ctypes.c_ulong(0)
-    _checked(LIBC.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero), call)
+    checked(LIBC.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero), call)
 
 
 def hide_from_debuggers() -> None:
@@ -54,4 +55,4 @@ def adopt_orphans() -> None:
 def renounce_privileges() -> None:
     """Give up every capability for good: with no_new_privs an exec can't bring one back, not even for user 0."""
     _prctl("prctl(PR_SET_NO_NEW_PRIVS)", _PR_SET_NO_NEW_PRIVS, 1)
-    _checked(LIBC.capset(_CAPABILITY_HEADER, _NO_CAPABILITIES), "capset")
+    checked(LIBC.capset(_CAPABILITY_HEADER, _NO_CAPABILITIES), "capset")

@@ -15,12 +15,14 @@ from .counters import INSTRUCTIONS, available
 from .failure import ArmFailure
 from .isolation import Isolation, find_leaks, observe_isolation, raise_loopback
 from .launch import close_descriptors_on_exec
+from .lifeline import end_with_launcher
 from .machine import describe_machine
+from .mounts import mount_memory
 from .processes import Offspring
 from .request import Arm, Request
 from .result import outcome_fields, progress_line
 from .run import ArmRunner
-from .scratch import Scratch
+from .scratch import SHARED_MEMORY, Scratch
 from .trees import tree_fingerprint
 
 
@@ -45,6 +47,7 @@ _NOTHING_TIMED = Outcome("", "", [], [], {}, {})
 
 class _Measuring:
     def __init__(self, request: Request) -> None:
+        end_with_launcher()
         kernel.hide_from_debuggers()
         kernel.adopt_orphans()
         close_descriptors_on_exec()
@@ -53,7 +56,8 @@ class _Measuring:
             raise_loopback()
         self._request = request
         self._offspring = Offspring()
-        self._scratch = Scratch(request.scratch)
+        in_memory = mount_memory((request.scratch, SHARED_MEMORY), request.limits.scratch_bytes)
+        self._scratch = Scratch(request.scratch, in_memory)
         self._landlock_abi = landlock.version()
         self._filter = seccomp.Filter(request.sockets == "loopback") if seccomp.available() else None
         self._confinements = {arm.name: self._confine(arm) for arm in request.arms}
@@ -131,6 +135,7 @@ class _Measuring:
             "network": self._request.network,
             "filesystem": "landlock-%d" % self._landlock_abi if self._landlock_abi else "fingerprint",
             "pid_namespace": os.getpid() == 1,
+            "scratch": "memory" if self._scratch.in_memory else "disk",
             "shared_memory": "private" if self._scratch.owns_shared_memory else "not writable",
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .statistics import MIN_PAIRS
 
@@ -116,8 +116,17 @@ def _check_whole(request: Request) -> None:
             raise BadRequest("primary: %s:%s does not name two arms of %s" % (*pair, ", ".join(names)))
     if request.protocol == "blocks" and not request.primary:
         raise BadRequest('primary: protocol "blocks" needs at least one pair such as ["base", "head"]')
+    for path in _used_paths(request):
+        if (path + "/").startswith(request.scratch.rstrip("/") + "/"):
+            raise BadRequest("scratch (%s) must not hold %s: runs would hide or fill it" % (request.scratch, path))
     if request.limits.min_pairs > request.limits.max_pairs:
         raise BadRequest("limits.min_pairs must not be above limits.max_pairs (%d)" % request.limits.max_pairs)
+
+
+def _used_paths(request: Request) -> Iterator[str]:
+    for arm in request.arms:
+        yield from (arm.tree, arm.python, arm.script, *arm.readable)
+    yield from (path for path in (request.output, request.termination) if path is not None)
 
 
 def _object(value: Any, where: str, shape: Dict[str, Check]) -> Dict[str, Any]:

@@ -24,16 +24,20 @@ _WORKING_DIRECTORY = "work"
 class Scratch:
     """Makes one run directory at a time, always at the same path, and leaves nothing of it.
 
-    /dev/shm is emptied and weighed too, if it is this container's or namespace's own: this process is PID 1 and found
-    it empty. Another one is never touched, and runs may not write to it.
+    /dev/shm is emptied and weighed too, if it is this probe's own: mounted by it, or its container's, which is so when
+    this process is PID 1 and found it empty. Another one is never touched, and runs may not write to it.
     """
 
-    def __init__(self, parent: str) -> None:
-        """Put run directories into the existing directory `parent`, and clear what a killed probe left there."""
+    def __init__(self, parent: str, in_memory: bool = False) -> None:
+        """Put run directories into `parent`, and clear what a killed probe left there.
+
+        `in_memory` says that both `parent` and /dev/shm are file systems of the probe's own.
+        """
         self.directory = os.path.join(parent, "run")
         self.environment = {name: os.path.join(self.directory, leaf) for name, leaf in _VARIABLES.items()}
         self.working_directory = os.path.join(self.directory, _WORKING_DIRECTORY)
-        self.owns_shared_memory = os.getpid() == 1 and os.path.isdir(SHARED_MEMORY) and not os.listdir(SHARED_MEMORY)
+        self.in_memory = in_memory
+        self.owns_shared_memory = in_memory or (os.getpid() == 1 and _is_empty(SHARED_MEMORY))
         self._shared_memory_mode = stat.S_IMODE(os.stat(SHARED_MEMORY).st_mode) if self.owns_shared_memory else 0
         self.remove()
 
@@ -48,12 +52,9 @@ class Scratch:
             os.mkdir(os.path.join(self.directory, leaf), 0o700)
 
     def used_bytes(self) -> int:
-        """Bytes that the run holds on disk and in /dev/shm (there including files that have no name any more)."""
-        used = sum(_disk_bytes(self.directory))
-        if self.owns_shared_memory:
-            shared = os.statvfs(SHARED_MEMORY)
-            used += (shared.f_blocks - shared.f_bfree) * shared.f_frsize
-        return used
+        """Bytes that the run holds on disk or in memory; in memory those of files without a name count too."""
+        used = _filled_bytes(self.directory) if self.in_memory else sum(_entry_bytes(self.directory))
+        return used + (_filled_bytes(SHARED_MEMORY) if self.owns_shared_memory else 0)
 
     def remove(self) -> None:
         """Remove everything that the run wrote; raises OSError."""
@@ -67,7 +68,17 @@ class Scratch:
             os.rmdir(self.directory)
 
 
-def _disk_bytes(directory: str) -> Iterator[int]:
+def _is_empty(directory: str) -> bool:
+    return os.path.isdir(directory) and not os.listdir(directory)
+
+
+def _filled_bytes(directory: str) -> int:
+    """Bytes in use in the whole file system of `directory`."""
+    system = os.statvfs(directory)
+    return (system.f_blocks - system.f_bfree) * system.f_frsize
+
+
+def _entry_bytes(directory: str) -> Iterator[int]:
     pending = [directory]
     while pending:
         with contextlib.suppress(OSError):  # entries come and go while a run writes

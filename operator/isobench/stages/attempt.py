@@ -33,10 +33,8 @@ def attempt(request: StageRequest, clock: Clock, folder: Path, work: Callable[[]
     started = clock()
     try:
         done = work()
-    except ItemFailure as failure:
-        return _failed(request, failure.reason, failure.message, started, clock())
-    except InvalidInput as error:
-        return _failed(request, Reason.INVALID_SPEC, str(error), started, clock())
+    except (ItemFailure, InvalidInput) as error:
+        return refused(request, error, started, clock())
     except OSError as error:
         reason = Reason.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Reason.INFRASTRUCTURE_ERROR
         return _failed(request, reason, _sentence(error), started, clock())
@@ -57,6 +55,15 @@ def attempt(request: StageRequest, clock: Clock, folder: Path, work: Callable[[]
         artifacts=done.artifacts,
         facts=done.facts,
     )
+
+
+def refused(
+    request: StageRequest, error: ItemFailure | InvalidInput, started: datetime, finished: datetime
+) -> StageResult:
+    """The result of an attempt that ended by ``error``, in its work or before it could be set up."""
+    if isinstance(error, ItemFailure):
+        return _failed(request, error.reason, error.message, started, finished)
+    return _failed(request, Reason.INVALID_SPEC, str(error), started, finished)
 
 
 def _failed(request: StageRequest, reason: Reason, message: str, started: datetime, finished: datetime) -> StageResult:

@@ -30,6 +30,7 @@ class PreparePorts:
     repository: Callable[[RepositorySpec], RepoManager]
     main_commit: Callable[[RepoManager, RepositorySpec], str]
     builder: EnvironmentBuilder
+    image: str | None
     trees: Path
     supplied_test: Callable[[str], str | None]
     recorded: Callable[[str, str], bool]
@@ -55,7 +56,7 @@ def _prepare(spec: CommitBenchmarkSpec, ports: PreparePorts) -> Done:
     arms, more = _build_arms(spec, repository, base, head, main, ports)
     notes += more
     notes += [f"the arm {arm.name} was left out: {arm.message}" for arm in arms if not arm.ready]
-    write_model(ports.workspace.prepared, Prepared(commits=commits, arms=arms, notes=notes))
+    write_model(ports.workspace.prepared, Prepared(commits=commits, arms=arms, image=ports.image, notes=notes))
     return Done(facts={"instance_id": commits.instance_id, "repo": commits.repo})
 
 
@@ -119,13 +120,15 @@ def _build_arms(
     spec: CommitBenchmarkSpec, repository: RepoManager, base: str, head: str, main: str, ports: PreparePorts
 ) -> tuple[list[PreparedArm], list[str]]:
     """Every arm, base first: the others keep its Python and its dependencies as far as they allow."""
+    repository.fetch_contents(base, head, main)
     version = repository.describe_version(base)
     like: BuiltEnvironment | None = None
     arms: list[PreparedArm] = []
     notes: list[str] = []
     for name, commit in _arms(spec, base, head, main):
         ports.tell(f"building {name}")
-        tree, tree_hash = _export(repository, commit, 1 if name == "control" else 0, ports)
+        tree, tree_hash, gaps = _export(repository, commit, 1 if name == "control" else 0, ports)
+        notes += [f"{name}: {gap}" for gap in gaps]
         request = BuildRequest(
             tree=tree,
             tree_hash=tree_hash,
@@ -150,15 +153,17 @@ def _build_arms(
     return arms, notes
 
 
-def _export(repository: RepoManager, commit: str, replica: int, ports: PreparePorts) -> tuple[Path, str]:
+def _export(repository: RepoManager, commit: str, replica: int, ports: PreparePorts) -> tuple[Path, str, Sequence[str]]:
+    """The commit's plain tree, the hash of its content, and what a reader should know of it."""
     tree_hash = repository.tree_hash(commit)
-    tree = ports.trees / f"{tree_hash[:16]}-{replica}"
-    repository.export_tree(commit, tree)
-    return tree, tree_hash
+    export = repository.export_tree(commit, ports.trees / f"{tree_hash[:16]}-{replica}")
+    gaps = [f"the submodule {path} could not be had and is empty" for path in export.missing_submodules]
+    gaps += [f"the link {path} leads out of the tree" for path in export.outside_links]
+    return export.path, tree_hash, gaps
 
 
 def _ready(name: Arm, commit: str, tree: Path, built: BuiltEnvironment, ports: PreparePorts) -> PreparedArm:
-    snapshot = take_snapshot(built, tree)
+    snapshot = take_snapshot(built, tree, run_command=ports.builder.run_command)
     if snapshot is not None:
         write_text(ports.workspace.api(name), snapshot.path.read_text(encoding="utf-8"))
     return PreparedArm(

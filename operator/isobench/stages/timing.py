@@ -1,6 +1,6 @@
 """timing: every arm interleaved without network, then the verdict that the samples allow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ class TimingPorts:
 
     workspace: Workspace
     clock: Clock
-    probe: ProbeRunner
+    probe: Callable[[Prepared], ProbeRunner]
     cores: Sequence[int]
     progress: Progress
 
@@ -44,7 +44,7 @@ def _time(request: StageRequest, ports: TimingPorts) -> Done:
     asked = probe_request(timing, prepared, ports.workspace, ports.cores, f"{request.run_id}/{request.item_id}")
     limit = timing.timeout_seconds + timing.run_timeout_seconds + WRAP_UP_SECONDS
     with machine_lock.timing():
-        result = ports.probe.run(asked, ports.workspace.probe("timing"), limit, ports.progress)
+        result = ports.probe(prepared).run(asked, ports.workspace.probe("timing"), limit, ports.progress)
     measurement = None
     if timing.protocol == "blocks":
         measurement = measurement_of(result, timing, prepared, adapted)

@@ -26,7 +26,7 @@ def _validate(request: StageRequest, ports: TimingPorts) -> Done:
     limit = timing.run_timeout_seconds + WRAP_UP_SECONDS
     hashes = set()
     for _ in range(RUNS):
-        result = ports.probe.run(asked, ports.workspace.probe("validate"), limit, ports.progress)
+        result = ports.probe(prepared).run(asked, ports.workspace.probe("validate"), limit, ports.progress)
         arm = result["arms"]["base"]
         if arm["reason"]:
             raise ItemFailure(Reason(arm["reason"]), f"{arm['message']}\n{arm['output_tail']}".strip())

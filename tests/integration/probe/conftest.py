@@ -27,7 +27,7 @@ def bench(tmp_path: Path, archive: Path) -> Bench:
 
 @pytest.fixture
 def unprivileged_bench(bench: Bench) -> Iterator[Bench]:
-    """A bench that an ordinary user runs: this one, or, when this is root, somebody who can't even enter root's folders."""
+    """A bench that an ordinary user runs: this one, or, when this is root, somebody who can't enter root's folders."""
     if os.geteuid() != 0:
         yield bench
         return

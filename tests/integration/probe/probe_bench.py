@@ -12,9 +12,13 @@ from typing import Any
 
 MIB = 2**20
 OLDEST_PYTHON = (3, 8)
-NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
-NAMESPACES += ("--mount", "--mount-proc", "--ipc", "--")
+NAMESPACES = (
+    *("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"),
+    *("--mount", "--mount-proc", "--ipc", "--"),
+)
 PRIVATE_SHARED_MEMORY = 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"'
+# What a pod without privileges has: the probe may make no mount of its own there.
+WITHOUT_MOUNTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
 LIMITS = {
     "warmup": 1,
     "min_pairs": 8,

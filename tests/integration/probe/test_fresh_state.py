@@ -1,7 +1,9 @@
 """Every run starts from nothing: no answer that an earlier run kept can be found again."""
 
+from dataclasses import replace
+
 import pytest
-from probe_bench import SOUND, Bench
+from probe_bench import SOUND, WITHOUT_MOUNTS, Bench
 
 KEEPERS = {
     "working directory": "FILE('answer')",
@@ -60,11 +62,12 @@ print(json.dumps({"avg_ms": 0.002 if found else 0.001}))
 """
 
 
+@pytest.mark.parametrize("before", [(), WITHOUT_MOUNTS], ids=["memory", "disk"])
 @pytest.mark.parametrize("place", KEEPERS)
-def test_a_kept_answer_is_not_found_by_the_next_run(bench: Bench, place: str) -> None:
+def test_a_kept_answer_is_not_found_by_the_next_run(bench: Bench, place: str, before: tuple[str, ...]) -> None:
     request = bench.request({"base": CACHING % KEEPERS[place], "head": ""})
     request["arms"][1] = request["arms"][0] | {"name": "head"}
-    ending = bench.run(request)
+    ending = bench.run(request, before)
     assert (ending.arm("base")["reason"], ending.arm("head")["reason"]) == (None, None)
     assert [sample["printed_ms"] for sample in ending.samples] == [0.001, 0.001]
 
@@ -92,7 +95,7 @@ def test_a_hash_seed_is_shared_by_a_block_and_differs_between_blocks(bench: Benc
     ids=["deep", "locked", "links", "nested", "many", "odd names"],
 )
 def test_whatever_a_run_leaves_on_disk_is_removed(bench: Bench, litter: str) -> None:
-    ending = bench.time(f"import os\n{litter}\n{SOUND}")
+    ending = bench.run(bench.request({"base": f"import os\n{litter}\n{SOUND}"}), WITHOUT_MOUNTS)
     assert ending.arm()["reason"] is None, ending.arm()
     assert list(bench.path("scratch").iterdir()) == []
 
@@ -100,14 +103,27 @@ def test_whatever_a_run_leaves_on_disk_is_removed(bench: Bench, litter: str) -> 
 def test_what_a_killed_probe_left_in_its_scratch_space_does_not_disturb_the_next(bench: Bench) -> None:
     bench.path("scratch", "run", "work").mkdir(parents=True)
     bench.path("scratch", "run", "work", "old").write_text("old")
-    assert bench.time("import os; assert os.listdir('.') == []\n" + SOUND).arm()["reason"] is None
+    request = bench.request({"base": "import os; assert os.listdir('.') == []\n" + SOUND})
+    assert bench.run(request, WITHOUT_MOUNTS).arm()["reason"] is None
+    assert list(bench.path("scratch").iterdir()) == []
 
 
-def test_shared_memory_of_others_is_neither_touched_nor_lent(bench: Bench) -> None:
-    """Somebody else's file in /dev/shm says that it is not this probe's alone."""
-    request = bench.request({"base": "open('/dev/shm/answer', 'w')"})
+THEIRS = ("sh", "-c", 'echo data > /dev/shm/theirs; "$@"; status=$?; cat /dev/shm/theirs >&2; exit $status', "sh")
+
+
+def test_shared_memory_of_others_is_hidden_behind_the_probes_own(bench: Bench) -> None:
+    here = replace(bench, launcher=(*bench.launcher, *THEIRS))
+    ending = here.time("import os; assert os.listdir('/dev/shm') == []; open('/dev/shm/mine', 'w')\n" + SOUND)
+    assert (ending.arm()["reason"], ending.stderr) == (None, "data\n")
+
+
+def test_without_mounts_shared_memory_of_others_is_neither_touched_nor_lent(bench: Bench) -> None:
     theirs = 'echo data > /dev/shm/theirs; exec "$@"'
-    ending = bench.run(request, before=("sh", "-c", theirs, "sh"))
-    assert ending.arm()["reason"] == "WroteOutsideScratch"
+    ending = bench.run(
+        bench.request({"base": "open('/dev/shm/answer', 'w')", "head": "print(open('/dev/shm/theirs').read())"}),
+        before=("sh", "-c", theirs, "sh", *WITHOUT_MOUNTS),
+    )
+    assert [ending.arm(name)["reason"] for name in ("base", "head")] == ["WroteOutsideScratch"] * 2
     assert ending.result is not None
-    assert ending.result["isolation"]["after"]["shared_memory"] == "not writable"
+    after = ending.result["isolation"]["after"]
+    assert (after["scratch"], after["shared_memory"]) == ("disk", "not writable")

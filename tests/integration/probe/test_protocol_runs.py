@@ -53,7 +53,7 @@ def test_progress_is_told_after_every_block(bench: Bench) -> None:
 
 
 def test_a_sample_tells_when_it_ran_what_it_printed_and_what_it_cost(bench: Bench) -> None:
-    script = "import time\nsum(range(10**6))\nprint('{\"avg_ms\": 1.25, \"iterations\": 4}')"
+    script = 'import time\nsum(range(10**6))\nprint(\'{"avg_ms": 1.25, "iterations": 4}\')'
     [sample] = bench.time(script).samples
     assert (sample["arm"], sample["block"], sample["position"]) == ("base", 0, 0)
     assert (sample["printed_ms"], sample["digit_ms"], sample["iterations"]) == (1.25, 0.01, 4)

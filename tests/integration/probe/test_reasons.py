@@ -1,10 +1,12 @@
 """Every way in which a run is no measurement, each by a real script that does it."""
 
-import os
+import contextlib
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from probe_bench import MIB, SOUND, Bench
+from probe_bench import MIB, SOUND, WITHOUT_MOUNTS, Bench
 
 PRINT = """
 print('{"avg_ms": 0.001}')
@@ -153,13 +155,26 @@ def test_one_file_larger_than_the_scratch_space_can_not_be_written(bench: Bench,
     assert reason_of(bench, f"open('{place}/large', 'wb').write(b'x' * (100 << 20))")[0] == "ScratchFull"
 
 
-def test_a_full_dev_shm_is_scratch_space_that_is_full(bench: Bench) -> None:
+def test_a_containers_dev_shm_that_is_full_is_scratch_space_that_is_full(bench: Bench) -> None:
     script = "for part in range(9): open('/dev/shm/part%d' % part, 'wb').write(b'x' * (10 << 20))"
-    assert reason_of(bench, script, scratch_bytes=2**30)[0] == "ScratchFull"
+    request = bench.request({"base": script}, limits={"scratch_bytes": 2**30})
+    assert bench.run(request, WITHOUT_MOUNTS).arm()["reason"] == "ScratchFull"
 
 
 def test_a_quick_run_that_outgrows_the_scratch_space_is_seen_at_its_end(bench: Bench) -> None:
     assert reason_of(bench, "open('large', 'wb').write(b'x' * 50000)" + PRINT, scratch_bytes=40000)[0] == "ScratchFull"
+
+
+@pytest.mark.parametrize("before", [(), WITHOUT_MOUNTS], ids=["memory", "disk"])
+def test_many_small_files_count_together(bench: Bench, before: tuple[str, ...]) -> None:
+    script = """
+    import os, time
+    for number in range(100):
+        os.makedirs('deep/%d' % number)
+        open('deep/%d/file' % number, 'wb').write(b'x' * 400000)
+    time.sleep(60)
+    """
+    assert bench.run(bench.request({"base": script}), before).arm()["reason"] == "ScratchFull"
 
 
 def test_a_fork_bomb_is_bounded_and_nothing_of_it_is_left(bench: Bench) -> None:
@@ -245,16 +260,13 @@ def test_a_killed_script_is_taken_for_out_of_memory(bench: Bench) -> None:
     assert "SIGKILL" in message
 
 
-def test_nothing_of_the_probe_is_left_when_it_has_ended(bench: Bench) -> None:
+def test_nothing_of_a_run_is_left_when_the_probe_has_ended(bench: Bench) -> None:
     bench.time("import subprocess; subprocess.Popen(['sleep', '61.25'], start_new_session=True)")
-    assert os.listdir(bench.path("scratch")) == []
-    names = [name for name in os.listdir("/proc") if name.isdigit()]
-    assert not [name for name in names if "61.25" in bench_command(name)]
+    assert list(bench.path("scratch").iterdir()) == []
+    assert [line for line in command_lines() if b"61.25" in line] == []
 
 
-def bench_command(pid: str) -> str:
-    try:
-        with open(f"/proc/{pid}/cmdline") as file:
-            return file.read()
-    except OSError:
-        return ""
+def command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes()

@@ -27,7 +27,7 @@ def test_the_archive_has_the_same_bytes_every_time(archive: Path, tmp_path: Path
 def test_an_archive_that_can_not_be_replaced_stays_as_it_was(tmp_path: Path) -> None:
     destination = tmp_path / "probe.pyz"
     destination.mkdir()
-    with pytest.raises(OSError, match="probe.pyz"):
+    with pytest.raises(OSError, match=r"probe\.pyz"):
         build_probe(destination)
     assert [path.name for path in tmp_path.iterdir()] == ["probe.pyz"]
 

@@ -1,0 +1,74 @@
+"""A container image of this machine's own files: the Python of these tests, a shell and a few programs; no registry."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+PYTHON = Path("/opt/python")
+"""Where the image has its Python: somewhere else than this machine."""
+
+PATH = f"{PYTHON}/bin:/usr/bin:/bin"
+_PROGRAMS = ("bash", "cat", "chmod", "env", "ls", "mkdir", "rm", "sh", "sleep", "touch", "true")
+_LEFT_OUT = re.compile(
+    r"/(__pycache__|site-packages|test|tests|idlelib|tkinter|turtledemo|config-3[^/]*)(/|$)|_tkinter|\.a$"
+)
+
+
+def write_image(archive: Path) -> Path:
+    """A tar of the image's whole file tree."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    executable, library = Path(sys.base_prefix, "bin", version), Path(sys.base_prefix, "lib", version)
+    programs = [Path(found) for found in map(shutil.which, _PROGRAMS) if found]
+    with tarfile.open(archive, "w") as tar:
+        for folder in ("dev", "etc", "proc", "run", "sys", "tmp", "usr/lib"):
+            _add_folder(tar, folder)
+        for program in programs:
+            tar.add(program.resolve(), f"bin/{program.name}")
+        tar.add(executable.resolve(), f"{PYTHON}/bin/{version}")
+        _add_link(tar, f"{PYTHON}/bin/python3", version)
+        tar.add(library, f"{PYTHON}/lib/{version}", filter=_wanted)
+        for name, path in _libraries([executable, *programs, *library.glob("lib-dynload/*.so"), _uv()]).items():
+            tar.add(path.resolve(), name)
+    return archive
+
+
+def _uv() -> Path:
+    from isobench.adapters.environments import find_uv
+
+    return find_uv()
+
+
+def _libraries(binaries: Iterable[Path]) -> dict[str, Path]:
+    """Where the loader looks for what ``binaries`` are linked with, and where that is here."""
+    found = {}
+    for path in {path for binary in binaries if "_tkinter" not in binary.name for path in _linked(binary)}:
+        system = path.is_relative_to("/lib") or path.is_relative_to("/lib64")
+        found[str(path) if system else f"/usr/lib/{path.name}"] = path
+    return found
+
+
+def _linked(binary: Path) -> Iterator[Path]:
+    listed = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
+    yield from (Path(path) for path in re.findall(r"(/\S+) \(0x", listed))
+
+
+def _wanted(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if _LEFT_OUT.search(f"/{entry.name}") else entry
+
+
+def _add_folder(tar: tarfile.TarFile, name: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    tar.addfile(entry, io.BytesIO())
+
+
+def _add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
+    entry = tarfile.TarInfo(os.fspath(name))
+    entry.type, entry.linkname = tarfile.SYMTYPE, target
+    tar.addfile(entry)
