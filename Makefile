@@ -34,19 +34,21 @@ format: setup  ## Format the code.
 	$(BIN)/ruff check --fix .
 
 lint: setup
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@scripts/part.sh format $(BIN)/ruff format --quiet --check .
+	@scripts/part.sh lint $(BIN)/ruff check --quiet .
+	@scripts/part.sh types $(BIN)/mypy
+	@scripts/part.sh layers $(BIN)/lint-imports --no-cache
 
 check: lint  ## The fast loop: about a minute, changes nothing.
-	$(BIN)/pytest -n 2 tests/unit
+	@scripts/part.sh "fast tests" $(BIN)/pytest -n 2 tests/unit
 
-test: lint  ## Everything that needs no root.
-	$(BIN)/pytest -n 2 --durations=10
+test: check test-all-pythons  ## Everything that needs no root.
+	@scripts/part.sh "test tools" scripts/install_test_tools.sh
+	@scripts/part.sh "integration tests" $(BIN)/pytest -n 2 --durations=15 tests/integration
+	@scripts/part.sh "end-to-end tests" $(BIN)/pytest -n 2 --durations=15 tests/end_to_end
 
 test-all-pythons: setup  ## The fast tests on every supported Python that is here.
-	scripts/test_all_pythons.sh
+	@scripts/part.sh "fast tests on other Pythons" $(BIN)/python scripts/test_all_pythons.py
 
 soak: setup  ## The long kill tests; writes docs/soak.md.
 	$(BIN)/python scripts/soak.py

@@ -29,7 +29,7 @@ def main() -> int:
         ended, length = soak(Path(folder), asked.instants, asked.seed)
     command = f"python scripts/soak.py --instants {asked.instants} --seed {asked.seed}"
     asked.report.write_text(report(ended, length, command))
-    wrong = sum(len(campaign.wrong) + sum(bool(kill.left) for kill in campaign.kills) for campaign in ended)
+    wrong = sum(len(campaign.wrong) + sum(len(kill.left) for kill in campaign.kills) for campaign in ended)
     print(f"soak: {asked.instants} kills on {len(ended)} work roots, {wrong} findings; see {asked.report}")
     return 1 if wrong else 0
 
@@ -52,16 +52,13 @@ def report(ended: Sequence[Campaign], length: float, command: str) -> str:
     kills = [(number, kill) for number, campaign in enumerate(ended, start=1) for kill in campaign.kills]
     stages = Counter(kill.during.split()[0] for _, kill in kills)
     wrong = [f"- work root {number}: {line}" for number, root in enumerate(ended, start=1) for line in root.wrong]
+    wrong += [f"- work root {number}: still alive: {line}" for number, kill in kills for line in kill.left]
     lines = [
         "# Soak: killed at any instant, started again",
         "",
         f"Made by `{command}` on Linux {platform.machine()}, Python {platform.python_version()}.",
         "",
-        "A batch of three items (two are recorded, one does not build) is started, its process is killed by SIGKILL at a",
-        f"random instant of the {length:.1f} s that it takes, and it is started again, until it ends. Every third instant",
-        "aims at a stage instead. Then it is compared with a run that was never killed: one record per item with the same",
-        "values, one journal per item with the same outcome, every JSON file whole, every tree and environment whole, no",
-        "process left; and one more start does nothing.",
+        *_story(length),
         "",
         f"{len(kills)} kills on {len(ended)} work roots ({_counted(stages)}): "
         + ("nothing was lost, repeated, torn or left behind." if not wrong else f"{len(wrong)} findings:"),
@@ -72,6 +69,16 @@ def report(ended: Sequence[Campaign], length: float, command: str) -> str:
         *(_line(_row(number, root, kill)) for number, (root, kill) in enumerate(kills, start=1)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _story(length: float) -> Sequence[str]:
+    return (
+        "A batch of three items (two are recorded, one does not build) is started, killed by SIGKILL (the process alone,",
+        f"its children not) at a random instant of the {length:.1f} s that it takes, and started again, until it ends. Every",
+        "third instant aims at a stage. Then the batch is compared with one that was never killed: one record per item",
+        "with the same values, one journal per item with the same outcome, every JSON file whole, every tree and",
+        "environment whole, no process left; and one more start does nothing.",
+    )
 
 
 def _counted(stages: Counter[str]) -> str:

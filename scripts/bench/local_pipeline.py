@@ -16,34 +16,21 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dry_memory import measure_memory
+from new_flow import Cost, NewFlow, Pair
 from old_flow import OldFlow
 
 from isobench.adapters.environments import find_uv
-from isobench.adapters.files import read_json
 from isobench.adapters.interpreters import interpreters
-from isobench.contracts.objects import BatchCommit, BatchSpec, BatchTemplate, CommitBenchmarkBatch, Metadata
 from isobench.contracts.reasons import Reason
-from isobench.contracts.spec import EfficiencyTest, EnvironmentSpec, RepositorySpec, TimingSpec
-from isobench.contracts.status import StageName
 from isobench.engine.commit_plan import parse_commit_plan
-from isobench.local.batch_state import BatchState, Item, open_batch
-from isobench.local.events import Event, ItemEnded, RunStarted
-from isobench.local.executor import Executor
-from isobench.local.inputs import Supplies, test_in
-from isobench.local.work_root import WorkRoot
-from isobench.local.workbench import Workbench, now
+from isobench.local.inputs import test_in
 
 AIM: Final = 10.0
-PAIRS: Final = 10
-"""The fewest that give a verdict by the defaults: what is timed is of no interest here."""
-
 TEST: Final = """import json, time
 import {package}
 started = time.perf_counter()
@@ -52,24 +39,12 @@ print(json.dumps({{"avg_ms": (time.perf_counter() - started) * 1000}}))
 """
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One commit of the comparison, full hashes."""
-
-    base: str
-    head: str
-    test: str
-
-
-@dataclass
-class Row:
-    """What one item cost in seconds, both ways; the steps of either say where it went."""
+class Row(NamedTuple):
+    """What one item cost, both ways; the old one by step."""
 
     head: str
     old: dict[str, float]
-    new_seconds: float = 0.0
-    outcome: Reason | None = None
-    steps: dict[str, float] | None = None
+    new: Cost
 
     @property
     def old_seconds(self) -> float:
@@ -77,83 +52,17 @@ class Row:
         return sum(self.old.values())
 
 
-@dataclass
-class Comparison:
-    """Listens to a run: before each item it lets the old flow build the same commit, and it times the item."""
-
-    old: OldFlow
-    pairs: Sequence[Pair]
-    main: str
-    items: Sequence[Item]
-    rows: list[Row]
-    began: float = 0.0
-
-    def __call__(self, event: Event) -> None:
-        """The executor runs one item at a time, and waits for its listener."""
-        if isinstance(event, ItemEnded):
-            self._end(event.reason)
-        if isinstance(event, RunStarted | ItemEnded) and len(self.rows) < len(self.pairs):
-            pair = self.pairs[len(self.rows)]
-            self.rows.append(Row(pair.head, self.old.build([pair.base, pair.head, self.main])))
-            self.began = time.perf_counter()
-
-    def _end(self, outcome: Reason) -> None:
-        elapsed = time.perf_counter() - self.began
-        row = self.rows[-1]
-        item = self.items[len(self.rows) - 1]
-        timed_runs = _timed_runs(item)
-        row.new_seconds, row.outcome = elapsed - timed_runs, outcome
-        row.steps = _stages(item)
-        row.steps[StageName.TIMING] = row.steps.get(StageName.TIMING, 0.0) - timed_runs
-        print(f"{row.head[:12]} old {row.old_seconds:.2f} s, new {row.new_seconds:.2f} s: {outcome}", file=sys.stderr)
-
-
-def _timed_runs(item: Item) -> float:
-    """Seconds of wall time that the test's own processes took."""
-    result = item.workspace.probe("timing") / "output" / "result.json"
-    return sum(sample["wall_ms"] for sample in read_json(result)["samples"]) / 1000 if result.exists() else 0.0
-
-
-def _stages(item: Item) -> dict[str, float]:
-    return {
-        stage.name: (stage.finished_at - stage.started_at).total_seconds()
-        for stage in item.status().stages
-        if stage.started_at and stage.finished_at
-    }
-
-
-def compare(pairs: Sequence[Pair], source: str, main: str, state: Path, options: argparse.Namespace) -> list[Row]:
+def compare(pairs: Sequence[Pair], main: str, old_flow: OldFlow, new_flow: NewFlow) -> list[Row]:
     """Take every pair through both flows, one after the other."""
-    old = OldFlow(source, _interpreter(options.python), state / "old", find_uv(), options.installer)
-    old.build([pairs[0].base, pairs[0].head, main])  # fills its cache
-    root = WorkRoot(state / "new")
-    root.create()
-    run = open_batch(root, _batch(pairs, source, options.python), {source: "bench/local-pipeline"}, now(), fresh=True)
-    comparison = Comparison(old, pairs, main, list(run.items()), [])
-    _execute(run, state / "data", comparison)
-    return comparison.rows
+    old_costs: list[dict[str, float]] = []
 
+    def build_old(item: int) -> None:
+        old_costs.append(old_flow.build([pairs[item].base, pairs[item].head, main]))
+        print(f"item {item + 1}: old {sum(old_costs[-1].values()):.2f} s", file=sys.stderr)
 
-def _interpreter(python: str) -> Path:
-    here = [found.executable for found in interpreters() if f"{found.version}.".startswith(f"{python}.")]
-    return here[0] if here else sys.exit(f"there is no Python {python} here: name another by --python")
-
-
-def _execute(run: BatchState, data: Path, tell: Callable[[Event], None]) -> None:
-    workbench = Workbench(run, Supplies(), data, allow_network=False, tell=tell)
-    Executor(run, workbench.plan_of, workbench.run_stage, tell, now).run()
-
-
-def _batch(pairs: Sequence[Pair], source: str, python: str) -> CommitBenchmarkBatch:
-    template = BatchTemplate(
-        repository=RepositorySpec(url=source),
-        environment=EnvironmentSpec(python=python),
-        timing=TimingSpec(warmup=0, min_pairs=PAIRS, max_pairs=PAIRS),
-    )
-    commits = [BatchCommit(head=pair.head, base=pair.base, test=EfficiencyTest(inline=pair.test)) for pair in pairs]
-    return CommitBenchmarkBatch(
-        metadata=Metadata(name="local-pipeline"), spec=BatchSpec(commits=commits, template=template)
-    )
+    old_flow.build([pairs[0].base, pairs[0].head, main])  # fills its caches
+    new_costs = new_flow.run(pairs, build_old)
+    return [Row(pair.head, old, new) for pair, old, new in zip(pairs, old_costs, new_costs, strict=True)]
 
 
 def serve(repository: str, mirror: Path) -> str:
@@ -167,10 +76,11 @@ def serve(repository: str, mirror: Path) -> str:
 
 def choose(mirror: Path, package: str, options: argparse.Namespace) -> list[Pair]:
     """The listed commits; else the newest ones that change code of the package and are no merges."""
-    asked = [(commit, f"{commit}^") for commit in _newest(mirror, package, options.count)]
     if options.commits is not None:
         listed = parse_commit_plan(options.commits.read_text(encoding="utf-8")).commits[: options.count]
         asked = [(row.head, row.base or f"{row.head}^{row.parent}") for row in listed]
+    else:
+        asked = [(commit, f"{commit}^") for commit in _newest(mirror, package, options.count)]
     pairs = []
     for head, base in asked:
         supplied = test_in(options.tests, head) if options.tests is not None else None
@@ -191,39 +101,36 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def _interpreter(python: str) -> Path:
+    here = [found.executable for found in interpreters() if f"{found.version}.".startswith(f"{python}.")]
+    return here[0] if here else sys.exit(f"there is no Python {python} here: name another by --python")
+
+
 def table(rows: Sequence[Row]) -> str:
-    """One line an item, then the first, and the median and total of the others."""
-    first, *others = rows
-    lines = [
-        f"{'item':>4} {'commit':12} {'old s':>8} {'new s':>8} {'ratio':>6}",
-        *(_line(f"{n:>4} {row.head[:12]}", row.old_seconds, row.new_seconds) for n, row in enumerate(rows, 1)),
-        _line(f"{'first item':17}", first.old_seconds, first.new_seconds),
+    """One line an item, then the first, the median and the total of the others."""
+    items = [(f"{number:4} {row.head[:12]}", row.old_seconds, row.new.seconds) for number, row in enumerate(rows, 1)]
+    lines = [f"{'item commit':20} {'old s':>8} {'new s':>8} {'ratio':>6}"]
+    for name, old, new in [*items, *_summary(rows)]:
+        lines.append(f"{name:20} {old:8.2f} {new:8.2f} {old / new:6.1f}")
+    recorded = sum(row.new.outcome == Reason.RECORDED for row in rows)
+    return "\n".join([*lines, f"{recorded} of {len(rows)} items were recorded"])
+
+
+def _summary(rows: Sequence[Row]) -> list[tuple[str, float, float]]:
+    old, new = [row.old_seconds for row in rows], [row.new.seconds for row in rows]
+    return [
+        ("first item", old[0], new[0]),
+        ("median after it", statistics.median(old[1:]), statistics.median(new[1:])),
+        ("total after it", sum(old[1:]), sum(new[1:])),
     ]
-    if others:
-        lines += [_line(f"{name:17}", *figures) for name, figures in _after_the_first(others).items()]
-    return "\n".join(lines)
-
-
-def _line(name: str, old: float, new: float) -> str:
-    return f"{name} {old:8.2f} {new:8.2f} {old / new:6.1f}"
-
-
-def _after_the_first(others: Sequence[Row]) -> dict[str, tuple[float, float]]:
-    old, new = [row.old_seconds for row in others], [row.new_seconds for row in others]
-    return {"median after it": (statistics.median(old), statistics.median(new)), "total after it": (sum(old), sum(new))}
 
 
 def numbers(rows: Sequence[Row]) -> dict[str, Any]:
     """The same for machines, with where the seconds went."""
-    after = _after_the_first(rows[1:]) if len(rows) > 1 else {}
     return {
         "aim": AIM,
-        "first": [rows[0].old_seconds, rows[0].new_seconds],
-        "after_the_first": {name: {"old": old, "new": new, "ratio": old / new} for name, (old, new) in after.items()},
-        "items": [
-            {"head": r.head, "outcome": r.outcome, "old": r.old, "new_seconds": r.new_seconds, "new": r.steps}
-            for r in rows
-        ],
+        "summary": {name: {"old": old, "new": new, "ratio": old / new} for name, old, new in _summary(rows)},
+        "items": [{"head": row.head, "old": row.old, "new": row.new._asdict()} for row in rows],
     }
 
 
@@ -235,12 +142,11 @@ def main() -> None:
     parser.add_argument("--installer", choices=["uv", "pip"], default="uv", help="of the old flow (default: uv)")
     parser.add_argument("--commits", type=Path, help="list of commits (default: the newest of the package)")
     parser.add_argument("--tests", type=Path, help="folder of <sha>_test_case_generator.py")
-    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--count", type=int, default=20, help="how many commits, 2 or more (default: 20)")
     parser.add_argument("--state", type=Path, default=Path(".work") / "bench" / "local-pipeline")
     parser.add_argument("--memory", action="store_true", help="peak memory of dry batches instead")
     options = parser.parse_args()
     name = options.repository.rstrip("/").rpartition("/")[2].removesuffix(".git")
-    package = options.package or name.replace("-", "_")
     state = options.state.resolve()
     state.mkdir(parents=True, exist_ok=True)
     mirror = state / f"{name}.git"
@@ -248,11 +154,13 @@ def main() -> None:
     if options.memory:
         print(measure_memory(mirror, state / "memory"))
         return
-    for flow in ("old", "new", "data"):
+    for flow in ("old", "new"):
         shutil.rmtree(state / flow, ignore_errors=True)
-    pairs = choose(mirror, package, options)
+    old = OldFlow(source, _interpreter(options.python), state / "old", find_uv(), options.installer)
+    new = NewFlow(source, options.python, state / "new")
     load = os.getloadavg()[0]
-    rows = compare(pairs, source, _resolve(mirror, "HEAD"), state, options)
+    pairs = choose(mirror, options.package or name.replace("-", "_"), options)
+    rows = compare(pairs, _resolve(mirror, "HEAD"), old, new)
     print(table(rows))
     described = {"benchmark": "local_pipeline", "repository": name, "python": options.python, "old": options.installer}
     print(json.dumps({**described, "load_before": load, "load_after": os.getloadavg()[0], **numbers(rows)}))

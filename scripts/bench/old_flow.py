@@ -59,8 +59,10 @@ class OldFlow:
 
     def _install(self, environment: Path, variables: Mapping[str, str], *wanted: str | Path) -> None:
         python = environment / "bin" / "python"
-        by_uv, by_pip = [self.uv, "pip", "install", "--python", python], [python, "-m", "pip", "install"]
-        _run([*(by_uv if self.installer == "uv" else by_pip), "--quiet", *wanted], variables)
+        command: list[str | Path] = [self.uv, "pip", "install", "--python", python]
+        if self.installer == "pip":
+            command = [python, "-m", "pip", "install"]
+        _run([*command, "--quiet", *wanted], variables)
 
     def _variables(self) -> dict[str, str]:
         """The same package sources as isobench's builds; uv links files from its cache, which is fastest."""

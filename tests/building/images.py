@@ -10,6 +10,8 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from isobench.adapters.environments import find_uv
+
 PYTHON = Path("/opt/python")
 """Where the image has its Python: somewhere else than this machine."""
 
@@ -20,34 +22,37 @@ _LEFT_OUT = re.compile(
 )
 
 
-def write_image(archive: Path) -> Path:
+def write_image(archive: Path, *, python: bool = True) -> Path:
     """A tar of the image's whole file tree."""
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    executable, library = Path(sys.base_prefix, "bin", version), Path(sys.base_prefix, "lib", version)
     programs = [Path(found) for found in map(shutil.which, _PROGRAMS) if found]
+    binaries = [*programs, find_uv()]
     with tarfile.open(archive, "w") as tar:
         for folder in ("dev", "etc", "proc", "run", "sys", "tmp", "usr/lib"):
             _add_folder(tar, folder)
         for program in programs:
             tar.add(program.resolve(), f"bin/{program.name}")
-        tar.add(executable.resolve(), f"{PYTHON}/bin/{version}")
-        _add_link(tar, f"{PYTHON}/bin/python3", version)
-        tar.add(library, f"{PYTHON}/lib/{version}", filter=_wanted)
-        for name, path in _libraries([executable, *programs, *library.glob("lib-dynload/*.so"), _uv()]).items():
+        if python:
+            binaries += _add_python(tar)
+        for name, path in _libraries(binaries).items():
             tar.add(path.resolve(), name)
     return archive
 
 
-def _uv() -> Path:
-    from isobench.adapters.environments import find_uv
-
-    return find_uv()
+def _add_python(tar: tarfile.TarFile) -> Iterator[Path]:
+    """Add it, and give its binaries."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    executable, library = Path(sys.base_prefix, "bin", version), Path(sys.base_prefix, "lib", version)
+    tar.add(executable.resolve(), f"{PYTHON}/bin/{version}")
+    _add_link(tar, f"{PYTHON}/bin/python3", version)
+    tar.add(library, f"{PYTHON}/lib/{version}", filter=_wanted)
+    yield executable
+    yield from (module for module in library.glob("lib-dynload/*.so") if _LEFT_OUT.search(str(module)) is None)
 
 
 def _libraries(binaries: Iterable[Path]) -> dict[str, Path]:
     """Where the loader looks for what ``binaries`` are linked with, and where that is here."""
     found = {}
-    for path in {path for binary in binaries if "_tkinter" not in binary.name for path in _linked(binary)}:
+    for path in {path for binary in binaries for path in _linked(binary)}:
         system = path.is_relative_to("/lib") or path.is_relative_to("/lib64")
         found[str(path) if system else f"/usr/lib/{path.name}"] = path
     return found

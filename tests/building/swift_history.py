@@ -1,7 +1,7 @@
 """A small project with a history of real performance commits, and every way in which a commit can disappoint.
 
-`swift.total` passes over its numbers `PASSES` times, a few milliseconds each, so a commit's effect on its time is known.
-Its build backend is part of it, so building it asks no registry.
+`swift.total` passes over its numbers `PASSES` times, a few milliseconds each: what a commit does to its time is
+known. Its build backend is part of it, so building it asks no registry.
 """
 
 from dataclasses import dataclass

@@ -58,7 +58,7 @@ def expected(swift, head):
         "setup_commands": None,
         "install_commands": None,
         "notes": None,
-        "api_manifest_summaries": {arm: SUMMARY for arm in ("base", "head", "main")},
+        "api_manifest_summaries": dict.fromkeys(("base", "head", "main"), SUMMARY),
     }
 
 

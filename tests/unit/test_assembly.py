@@ -19,7 +19,7 @@ def test_the_row_is_the_old_pipelines_key_by_key_and_value_by_value():
         api="pandas.read_csv",
         environment={"image": "python:3.11", "setupCommands": ["apt"], "installCommands": ["pip install ."]},
     )
-    assert list(assembled(asked).row().items()) == [
+    assert list(assembled(asked, prepared(image="python:3.11")).row().items()) == [
         ("repo", "owner/name"),
         ("instance_id", "owner__name-PR-7"),
         ("created_at", "2024-04-01T05:26:16+00:00"),

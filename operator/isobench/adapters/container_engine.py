@@ -121,7 +121,8 @@ def _write_settings(folder: Path, runtime: str, program: str) -> None:
     write_text(folder / "containers.conf", _SETTINGS)
     write_text(folder / "bin" / runtime, _RUNTIME.format(program=program, state=_STATE))
     (folder / "bin" / runtime).chmod(0o755)
-    (folder / "tmp").mkdir(exist_ok=True)
+    for place in ("tmp", "home"):
+        (folder / place).mkdir(mode=0o700, exist_ok=True)
 
 
 def _podman(folder: Path, no_input: Path, runtime: str, options: tuple[str, ...]) -> Engine:
@@ -138,10 +139,12 @@ def _podman(folder: Path, no_input: Path, runtime: str, options: tuple[str, ...]
         "--storage-driver=overlay",
         *(f"--storage-opt=overlay.imagestore={store}" for store in _stores() if (store / "overlay-images").is_dir()),
     )
+    homes = ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
     variables = {
-        **_variables("PATH", "HOME"),
-        "TMPDIR": f"{_STATE}/tmp",
-        "CONTAINERS_CONF": f"{_STATE}/containers.conf",
+        **_variables("PATH"),
+        **{name: str(folder / "home") for name in homes},
+        "TMPDIR": str(folder / "tmp"),
+        "CONTAINERS_CONF": str(folder / "containers.conf"),
     }
     # Root in there is the person out here; what the image says of users does not matter.
     return Engine("podman", client, variables, ("--user=0:0", *options), no_input)

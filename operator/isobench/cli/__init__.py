@@ -62,6 +62,7 @@ def isobench() -> None:
 
 def main() -> None:
     """Run the command line; a person never sees a traceback for bad input."""
+    sys.dont_write_bytecode = True  # a run writes to the work root and the data folder, and nowhere else
     sys.exit(answer(isobench))
 
 

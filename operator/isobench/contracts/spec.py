@@ -133,7 +133,9 @@ class TimingSpec(KubernetesContract):
     run_timeout_seconds: int = Field(default=300, ge=1, description="Time limit of one run of the test.")
     memory_mib: int = Field(default=4096, ge=16, description="Memory bound of one run.")
     scratch_mib: int = Field(default=1024, ge=1, description="Bound on what one run may write.")
-    seed: int | None = Field(default=None, description="Seed of order and hashing; the item's own by default.")
+    seed: int | None = Field(
+        default=None, ge=0, lt=2**53, description="Seed of order and hashing; the item's own by default."
+    )
     exclusive: bool = Field(default=True, description="One timing pod per node.")
     sockets: Literal["none", "loopback"] = Field(
         default="none",

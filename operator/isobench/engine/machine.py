@@ -232,7 +232,7 @@ def _ending(plan: ItemPlan, status: CommitBenchmarkStatus, ended: StageStatus) -
     reason = ended.reason or Reason.INFRASTRUCTURE_ERROR
     if reason.consequence.retried and ended.name not in PAID and _transient_tries(status, ended) < ATTEMPTS:
         return Ending.TRANSIENT
-    if reason is Reason.HUMAN_NOT_FASTER:
+    if ended.name is StageName.VALIDATE and reason is Reason.HUMAN_NOT_FASTER:
         return Ending.UNMERITED
     generations = sum(attempt.name is StageName.GENERATE for attempt in status.stages)
     if ended.name in _TEST_MAKERS and reason.consequence.family is Family.TEST and 0 < generations < GENERATIONS:
