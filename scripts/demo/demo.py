@@ -132,7 +132,7 @@ def git(repository: Path, *arguments: str, date: str = "") -> str:
 
 def compare(pairs: list[Pair], commits: list[BatchCommit]) -> int:
     """Say whether each verdict is what is known of the release; 1 when one is not."""
-    rows = {row["head_commit"]: row for row in DatasetFile(DATASET, WORK / "locks").rows()}
+    rows = {row["head_commit"]: row for row in DatasetFile(DATASET).rows()}
     wrong = 0
     for pair, planned in zip(pairs, commits, strict=True):
         verdict = rows[planned.head]["measurement"]["verdict"] if planned.head in rows else "no record"

@@ -92,6 +92,7 @@ class Bench:
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
             "text": True,
+            "start_new_session": True,
         }
 
 
@@ -111,6 +112,17 @@ def strict_json(text: str) -> Any:
 def events_of(printed: str) -> list[Event]:
     """What `--json` printed: one event a line."""
     return [strict_json(line) for line in printed.splitlines()]
+
+
+def wait_for(process: subprocess.Popen[str], kind: str, **values: Any) -> list[Event]:
+    """Read what a run tells until an event of that kind with these values, and return all up to it."""
+    assert process.stdout is not None
+    events = []
+    for line in process.stdout:
+        events.append(strict_json(line))
+        if events[-1]["event"] == kind and values.items() <= events[-1].items():
+            return events
+    raise AssertionError(f"the run ended without {kind} {values}; it told {events}")
 
 
 def told(events: Sequence[Event], kind: str) -> list[Event]:

@@ -87,9 +87,9 @@ def arm(name, **changes):
     """An arm that is ready to be timed."""
     fields = {
         "commit": {"base": BASE, "control": BASE, "head": HEAD, "main": MAIN}.get(name, "d" * 40),
-        "tree": f"/work/trees/{name[0]}",
-        "environment": f"/work/environments/{name[0]}/venv",
-        "python": f"/work/environments/{name[0]}/venv/bin/python",
+        "tree": f"/workspace/trees/{name[0]}",
+        "environment": f"/workspace/environments/{name[0]}/venv",
+        "python": f"/workspace/environments/{name[0]}/venv/bin/python",
         "python_version": "3.11.7",
         "install_sha": "0123abcd",
     }

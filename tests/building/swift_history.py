@@ -37,6 +37,9 @@ digest = hashlib.sha256(str(result).encode()).hexdigest()
 print(json.dumps({"avg_ms": elapsed * 1000, "result_sha256": digest}))
 """
 
+ENDLESS_TEST = "import time\ntime.sleep(3600)\n"
+"""Holds a run in `timing` until it is stopped."""
+
 
 @dataclass(frozen=True)
 class SwiftHistory:

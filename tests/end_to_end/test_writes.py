@@ -29,6 +29,20 @@ def test_a_run_and_all_of_its_processes_write_below_the_work_root_and_the_data_f
     allowed = (bench.work, bench.data)
     assert {write for write in written if not any(write.path.is_relative_to(place) for place in allowed)} == set()
     assert {row["test_failed"] for row in bench.rows("traced")} == {"Yes", "No"}
-    assert any(write.path.is_relative_to(bench.data) for write in written)
-    assert any(write.path.name == "pip-cache" or ".work/environments" in str(write.path) for write in written)
+    for place in (bench.data, bench.work / "environments", bench.work / "tmp", bench.work / "uv-cache"):
+        assert any(write.path.is_relative_to(place) for write in written)
     assert list(bench.home.iterdir()) == []
+
+
+def test_the_trace_sees_every_kind_of_write_by_any_process(tmp_path):
+    script = """
+        echo > new; echo >> new; (mkdir deep; cd deep; mkdir er; ln -s ../new link; mv link moved)
+        ln new hard; truncate -s 0 hard; chmod 600 new; touch -d @0 new; mkfifo pipe; rm -r new hard pipe deep; cat < /etc/passwd > /dev/null
+    """
+    here = tmp_path / "here"
+    here.mkdir()
+
+    assert traced(["sh", "-c", script], here, {"PATH": "/usr/bin:/bin"}, tmp_path / "log") == 0
+
+    seen = {str(write.path.relative_to(here)) for write in writes(tmp_path / "log")}
+    assert seen == {"new", "deep", "deep/er", "deep/link", "deep/moved", "hard", "pipe"}

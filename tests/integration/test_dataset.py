@@ -21,7 +21,7 @@ PATCH = "+ fast\n" * 20_000
 
 @pytest.fixture
 def dataset(tmp_path):
-    return DatasetFile(tmp_path / "data" / "demo.jsonl", tmp_path / "locks")
+    return DatasetFile(tmp_path / "data" / "demo.jsonl")
 
 
 def stored_heads(path):
@@ -65,7 +65,7 @@ def test_nothing_replaces_an_online_record(dataset, later):
 
 
 def test_what_another_writer_did_meanwhile_is_seen(dataset, tmp_path):
-    other = DatasetFile(dataset.path, tmp_path / "locks")
+    other = DatasetFile(dataset.path)
     first, second, third = heads(3)
     dataset.store(record(first))
     other.store(record(first, agent_success=True, agent_error="a longer line than before"))
@@ -90,7 +90,7 @@ def test_a_torn_last_line_is_no_record_and_is_cut_off_by_the_next_writer(dataset
     dataset.store(record(first))
     whole = dataset.path.read_bytes()
     dataset.path.write_bytes(whole + whole[:kept])
-    torn = DatasetFile(dataset.path, tmp_path / "locks")
+    torn = DatasetFile(dataset.path)
     assert [row["head_commit"] for row in torn.rows()] == [first]
     assert torn.store(record(second)) is Stored.APPENDED
     assert stored_heads(dataset.path) == [first, second]
@@ -106,9 +106,9 @@ def test_a_line_that_is_no_record_is_named_and_left_as_it_is(dataset, line):
     assert dataset.path.read_text() == content
 
 
-def store_all(path, locks, all_heads, told):
+def store_all(path, all_heads, told):
     """Store a record per commit, and tell of each that is stored."""
-    dataset = DatasetFile(path, locks)
+    dataset = DatasetFile(path)
     for head in all_heads:
         dataset.store(record(head, patch=PATCH))
         told.send(head)
@@ -117,13 +117,13 @@ def store_all(path, locks, all_heads, told):
 
 @pytest.mark.slow
 def test_four_processes_lose_and_duplicate_nothing(tmp_path):
-    path, locks = tmp_path / "data" / "demo.jsonl", tmp_path / "locks"
+    path = tmp_path / "data" / "demo.jsonl"
     shared, *own = heads(161)
     writers = [[shared, *own[start : start + 40], *own[:10]] for start in range(0, 160, 40)]
     told, processes = [], []
     for mine in writers:
         receiver, sender = SPAWN.Pipe(duplex=False)
-        process = SPAWN.Process(target=store_all, args=(path, locks, mine, sender))
+        process = SPAWN.Process(target=store_all, args=(path, mine, sender))
         process.start()
         sender.close()
         told.append(receiver)
@@ -139,10 +139,10 @@ def test_four_processes_lose_and_duplicate_nothing(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_killed_writer_loses_nothing_that_it_told_of_and_the_next_one_finishes(tmp_path, seed):
-    path, locks = tmp_path / "data" / "demo.jsonl", tmp_path / "locks"
+    path = tmp_path / "data" / "demo.jsonl"
     wanted = heads(40)
     receiver, sender = SPAWN.Pipe(duplex=False)
-    process = SPAWN.Process(target=store_all, args=(path, locks, wanted, sender))
+    process = SPAWN.Process(target=store_all, args=(path, wanted, sender))
     process.start()
     sender.close()
     told = [receiver.recv() for _ in range(random.Random(seed).randrange(1, 30))]
@@ -153,10 +153,10 @@ def test_a_killed_writer_loses_nothing_that_it_told_of_and_the_next_one_finishes
             told.append(receiver.recv())
         except EOFError:
             break
-    survived = [row["head_commit"] for row in DatasetFile(path, locks).rows()]
+    survived = [row["head_commit"] for row in DatasetFile(path).rows()]
     assert survived[: len(told)] == told
     assert len(survived) <= len(told) + 1
-    dataset = DatasetFile(path, locks)
+    dataset = DatasetFile(path)
     for head in wanted:
         dataset.store(record(head, patch=PATCH))
     assert stored_heads(path) == wanted
@@ -171,7 +171,7 @@ from isobench.adapters.dataset import DatasetFile
 disk = Path(sys.argv[1])
 ballast = disk / "ballast"
 ballast.write_bytes(bytes(100_000))
-dataset = DatasetFile(disk / "demo.jsonl", disk)
+dataset = DatasetFile(disk / "demo.jsonl")
 stored, refused = [], None
 for head in heads(1000):
     try:

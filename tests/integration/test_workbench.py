@@ -3,9 +3,11 @@
 import pytest
 
 from building.items import HEAD, NOON, batch, heads, template
+from isobench.contracts.configuration import Configuration
 from isobench.contracts.reasons import Reason
 from isobench.contracts.stage import StageRequest
 from isobench.contracts.status import StageName
+from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_state import open_batch
 from isobench.local.inputs import Supplies
 from isobench.local.workbench import Workbench
@@ -21,6 +23,7 @@ def opened(root, supplies=None, **shared):
         data_dir=root.path.parent / "data",
         allow_network=False,
         container=False,
+        settings=EffectiveConfiguration(Configuration(), sources={}),
         tell=lambda event: None,
     )
     return bench, next(state.items())
@@ -43,6 +46,12 @@ def test_a_store_elsewhere_is_the_items_failure(work_root, stage):
     ended = attempted(*opened(work_root, output={"store": "s3://bucket/key"}), stage)
     assert (ended.succeeded, ended.reason) == (False, Reason.INVALID_SPEC)
     assert "s3://bucket/key is not on this machine; use file://<folder>" in ended.message
+
+
+def test_another_provider_than_the_configured_one_is_the_items_failure(work_root):
+    ended = attempted(*opened(work_root, test={"generate": {"provider": "local"}}), StageName.GENERATE)
+    assert ended.reason is Reason.INVALID_SPEC
+    assert "the batch asks local and openai is configured; add --provider local" in ended.message
 
 
 @pytest.mark.parametrize("digits", [40, 8])

@@ -3,14 +3,14 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from isobench.adapters.files import write_text
+from isobench.adapters.folder_lock import held
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.record import Record
 
@@ -29,11 +29,9 @@ class Stored(StrEnum):
 class DatasetFile:
     """`data/<dataset>.jsonl`; safe for several processes, and whole after a kill at any instant."""
 
-    def __init__(self, path: Path, locks: Path) -> None:
-        """``locks`` is a folder of the work root: the data folder holds datasets only."""
+    def __init__(self, path: Path) -> None:
+        """The folder of ``path`` is the lock: runs with other work roots meet it too."""
         self.path = path
-        locks.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(locks / f"{path.name}.lock")
         self._online: dict[Key, bool] = {}
         self._seen: object = None
 
@@ -50,9 +48,15 @@ class DatasetFile:
                 if line.endswith(b"\n"):
                     yield self._row(line, number)
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with held(self.path.parent, alone=True):
+            yield
+
     def holds(self, repo: str, head_commit: str) -> bool:
         """Whether there is a record of that key."""
-        with self._lock:
+        with self._alone():
             self._look()
             return (repo, head_commit) in self._online
 
@@ -63,7 +67,7 @@ class DatasetFile:
             InvalidInput: a line of the file is not a record.
             OSError: the disk is full or the file can't be written; it is as it was.
         """
-        with self._lock:
+        with self._alone():
             self._look()
             if record.key not in self._online:
                 self._append(record)

@@ -105,4 +105,5 @@ class FreshEnvironment:
     def _compile(self) -> None:
         """Compile all bytecode; what can't be compiled (templates, code for other Pythons) can't be imported either."""
         everything = [str(self.site_packages), str(self.source)]
-        self.commands.attempt([str(self.python), "-m", "compileall", "-q", "-j", "0", *everything], self.folder)
+        # In one process: the semaphores of a pool would lie in the machine's /dev/shm.
+        self.commands.attempt([str(self.python), "-m", "compileall", "-q", *everything], self.folder)

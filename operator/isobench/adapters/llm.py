@@ -89,13 +89,16 @@ class LLMConfigManager:
         """
         return preview(messages, self._llm, self.prices(model), cap_usd)
 
-    def require_usable(self, model: str | None = None) -> None:
+    def require_usable(self, model: str | None = None, provider: str | None = None) -> None:
         """Find out, without a call, whether the model could be asked.
 
         Raises:
             ItemFailure: MODEL_UNPRICED, or MODEL_UNAUTHORIZED when there is no key.
-            InvalidInput: no model or no base URL is configured.
+            InvalidInput: no model or no base URL is configured, or another ``provider`` than the one that is meant.
         """
+        if provider not in (None, self._llm.provider):
+            problem = f"is {provider}, and {self._llm.provider} is configured here; add --provider {provider}"
+            raise InvalidInput("test.generate.provider", [problem])
         self.prices(model)
         self._base_url()
         self._key()

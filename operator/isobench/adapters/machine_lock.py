@@ -4,11 +4,11 @@ The lock is `flock` on the kernel's own directory of CPUs: every process of the 
 user or work root, nothing is written, and a process that dies lets go. Builds share it, a timing has it alone.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from isobench.adapters.folder_lock import held
 
 CPUS = Path("/sys/devices/system/cpu")
 
@@ -16,22 +16,12 @@ CPUS = Path("/sys/devices/system/cpu")
 @contextmanager
 def building() -> Iterator[None]:
     """Hold the machine for a build, an agent or anything else that disturbs a timing; others may build too."""
-    with _held(fcntl.LOCK_SH):
+    with held(CPUS, alone=False):
         yield
 
 
 @contextmanager
 def timing() -> Iterator[None]:
     """Hold the machine alone; waits until every build and timing of isobench has let go."""
-    with _held(fcntl.LOCK_EX):
+    with held(CPUS, alone=True):
         yield
-
-
-@contextmanager
-def _held(mode: int) -> Iterator[None]:
-    descriptor = os.open(CPUS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, mode)
-        yield
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -10,21 +11,22 @@ from rich.table import Table
 from isobench.adapters.publishing import TOKEN_VARIABLE
 from isobench.cli import options
 from isobench.local.examination import Grade, examine
+from isobench.local.work_root import WorkRoot
 
 COLOURS = {Grade.GOOD: "green", Grade.LIMITED: "yellow", Grade.MISSING: "red"}
 
 
 @click.command(epilog="\b\nExamples:\n  isobench doctor\n  isobench doctor --noise-seconds 60 --json")
 @click.option("--noise-seconds", type=click.FloatRange(0.1, 600), default=10.0, show_default=True)
-@options.configuration
+@options.work_root
 @options.as_json
-def command(noise_seconds: float, as_json: bool) -> int:
+def command(noise_seconds: float, work_root: Path, as_json: bool) -> int:
     """Check git, uv, Pythons, namespaces, cores, this machine's noise, keys and the container engine."""
     settings = options.settings()
     llm = settings.configuration.llm
     keys = {f"key of {llm.provider}, to write tests": llm.api_key_env, "token of the hub, to publish": TOKEN_VARIABLE}
     present = {subject: (name, bool(settings.variables.get(name))) for subject, name in keys.items() if name}
-    findings = list(examine(present, noise_seconds))
+    findings = list(examine(present, noise_seconds, WorkRoot(work_root.absolute()).containers))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
     else:

@@ -97,6 +97,7 @@ def run_manifest(
     """
     batch = read_batch(manifest)
     root.create()
+    _require_writable(data_dir)
     with root.alone(), _listener(as_json) as tell:
         supplies = unpack(batch.spec.inputs, manifest, root.inputs)
         slugs = {url: _slug(root, url) for url in {spec.repository.url for spec in items_of(batch)}}
@@ -114,6 +115,16 @@ def run_manifest(
         return INTERRUPTED
     published = batch.spec.publish is None or _publish(batch, data_dir, settings.variables, root)
     return 0 if published and not tally.failed and not tally.unfinished else 1
+
+
+def _require_writable(data_dir: Path) -> None:
+    """Find out before anything is timed that records can't be stored."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(str(data_dir), [f"can't be used for datasets ({error.strerror})"]) from None
+    if not os.access(data_dir, os.W_OK):
+        raise InvalidInput(str(data_dir), ["can't be written; give another --data-dir"])
 
 
 def _publish(batch: CommitBenchmarkBatch, data_dir: Path, variables: Mapping[str, str], root: WorkRoot) -> bool:

@@ -94,7 +94,7 @@ class Measurement(Contract):
     main_commit: str | None = None
     machine: dict[str, Any] = Field(default_factory=dict)
     isolation: dict[str, Any] = Field(default_factory=dict)
-    cost: dict[str, float] | None = Field(default=None, description="Dollars: measured_usd and its parts.")
+    cost: dict[str, float] | None = Field(default=None, description="Dollars: measured_usd and estimate_usd.")
     instructions: dict[Arm, list[int]] | None = None
     adapted_imports: dict[Arm, dict[str, str]] | None = None
     notes: list[str] = Field(default_factory=list)

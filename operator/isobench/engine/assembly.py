@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from isobench.contracts.prepared import Prepared, PreparedArm
 from isobench.contracts.record import ApiSummary, Arm, Durations, Measurement, Record
 from isobench.contracts.spec import CommitBenchmarkSpec
+from isobench.contracts.status import Cost
 
 RECORDED_ARMS: tuple[Arm, ...] = ("base", "head", "main")
 
@@ -42,6 +43,14 @@ def assemble(
         test_failed="No" if all(recorded.values()) else "Yes",
         measurement=measurement,
     )
+
+
+def with_cost(measurement: Measurement | None, cost: Cost) -> Measurement | None:
+    """``measurement`` with what the item's model calls cost; without, where there were none."""
+    if measurement is None or cost == Cost():
+        return measurement
+    dollars = {"measured_usd": cost.measured_usd, "estimate_usd": cost.estimate_usd}
+    return measurement.model_copy(update={"cost": dollars})
 
 
 def human_performance(base: Sequence[float], head: Sequence[float]) -> float | None:

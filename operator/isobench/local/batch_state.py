@@ -6,16 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from itertools import count, takewhile
 from pathlib import Path
 
 from pydantic import Field
 
 from isobench.adapters.files import read_model, write_model
+from isobench.adapters.ledger import read_entries
 from isobench.contracts.base import Contract, InvalidInput
 from isobench.contracts.objects import CommitBenchmarkBatch
+from isobench.contracts.reasons import ItemFailure
 from isobench.contracts.spec import CommitBenchmarkSpec
 from isobench.contracts.status import CommitBenchmarkStatus
 from isobench.engine.identity import item_id, run_id
+from isobench.engine.money import ZERO, balance
 from isobench.engine.plan import items_of
 from isobench.engine.workspace import Workspace
 from isobench.local.work_root import WorkRoot
@@ -39,6 +44,8 @@ class BatchRun(Contract):
     started_at: datetime
     items: list[ItemRow]
     main_commits: dict[str, str] = Field(default_factory=dict)
+    budget_usd: float | None = None
+    budget_ref: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,6 @@ class Item:
         """What is known of it so far; nothing, before its first stage."""
         return read_status(self.workspace)
 
-    def spent_usd(self) -> float:
-        """What its attempts have cost, those that were set aside for another one too."""
-        folder = self.workspace.root
-        folders = [folder, *folder.parent.glob(f"{folder.name}.before-*")]
-        return sum(read_status(Workspace(each)).cost.measured_usd for each in folders)
-
 
 def read_status(workspace: Workspace) -> CommitBenchmarkStatus:
     """The last written status of the item in this folder."""
@@ -67,6 +68,20 @@ def read_status(workspace: Workspace) -> CommitBenchmarkStatus:
         return read_model(workspace.status, CommitBenchmarkStatus)
     except FileNotFoundError:
         return CommitBenchmarkStatus()
+
+
+def charged_usd(workspace: Workspace) -> Decimal:
+    """What the ledgers in this folder charge; what the status says of it where one of them can't be read."""
+    try:
+        ledgers = workspace.ledger().glob("*.jsonl")
+        return sum((balance(read_entries(ledger)).charged_usd for ledger in ledgers), ZERO)
+    except ItemFailure:
+        return Decimal(str(read_status(workspace).cost.measured_usd))
+
+
+def charged_before_usd(workspace: Workspace) -> Decimal:
+    """What was charged for the attempts at this item that were set aside for another one."""
+    return sum((charged_usd(Workspace(folder)) for folder in _set_aside(workspace.root)), ZERO)
 
 
 class BatchState:
@@ -97,27 +112,39 @@ class BatchState:
         """Forget what became of these items; `failed` names all that ended without a record. Old folders are kept.
 
         Raises:
-            InvalidInput: no item of this run is called that.
+            InvalidInput: no item of this run is called that, or the item is recorded.
         """
         known = {item.item_id: item for item in self.items()}
         unknown = [name for name in names if name != FAILED and name not in known]
         if unknown:
             problem = f"{', '.join(unknown)} is no item of this run; `isobench status` lists them"
             raise InvalidInput("--retry", [problem])
-        for item in known.values():
-            if item.item_id in names or (FAILED in names and _failed(item.status())):
-                _set_aside(item.workspace.root)
+        recorded = [name for name, item in known.items() if name in names and _ended(item, "True")]
+        if recorded:
+            problem = f"{', '.join(recorded)} is recorded; remove the record and take --new-run to measure it again"
+            raise InvalidInput("--retry", [problem])
+        for name, item in known.items():
+            if name in names or (FAILED in names and _ended(item, "False")):
+                _begin_again(item.workspace.root)
 
 
-def _failed(status: CommitBenchmarkStatus) -> bool:
-    return status.outcome is not None and status.outcome.status == "False"
+def _ended(item: Item, answer: str) -> bool:
+    outcome = item.status().outcome
+    return outcome is not None and outcome.status == answer
 
 
-def _set_aside(folder: Path) -> None:
-    """Rename the folder of an attempt that is to be made again: its journal and its ledger stay readable."""
+def _begin_again(folder: Path) -> None:
+    """Set aside the folder of an attempt that is to be made again: its journal and its ledger stay readable."""
     if folder.exists():
-        earlier = len(list(folder.parent.glob(f"{folder.name}.before-*")))
-        folder.rename(folder.with_name(f"{folder.name}.before-{earlier + 1}"))
+        folder.rename(_before(folder, 1 + len(list(_set_aside(folder)))))
+
+
+def _set_aside(folder: Path) -> Iterator[Path]:
+    return takewhile(Path.exists, (_before(folder, number) for number in count(1)))
+
+
+def _before(folder: Path, number: int) -> Path:
+    return folder.with_name(f"{folder.name}.before-{number}")
 
 
 def workspace_of(root: WorkRoot, row: ItemRow) -> Workspace:
@@ -148,7 +175,14 @@ def open_batch(
             return BatchState(root, batch, run)
     rows = [_row(spec, slugs[spec.repository.url], sample, now) for spec, sample in _samples(batch)]
     _refuse_duplicates(batch.metadata.name, rows)
-    run = BatchRun(batch=batch.metadata.name, digest=digest, started_at=now, items=rows)
+    run = BatchRun(
+        batch=batch.metadata.name,
+        digest=digest,
+        started_at=now,
+        items=rows,
+        budget_usd=batch.spec.budget_usd,
+        budget_ref=batch.spec.budget_ref,
+    )
     write_model(path, run)
     return BatchState(root, batch, run)
 

@@ -2,14 +2,15 @@
 
 import math
 import os
-import shutil
 import statistics
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
+from isobench.adapters.container_engine import REMEDY, find_engine
 from isobench.adapters.interpreters import interpreters
 from isobench.adapters.sandbox import Isolation, find_isolation
 
@@ -36,15 +37,18 @@ class Finding:
     remedy: str = ""
 
 
-def examine(keys: Mapping[str, tuple[str, bool]], noise_seconds: float) -> Iterator[Finding]:
-    """Look at this machine; ``keys`` says of each key the name of its variable, and whether that is set."""
+def examine(keys: Mapping[str, tuple[str, bool]], noise_seconds: float, containers: Path) -> Iterator[Finding]:
+    """Look at this machine; ``keys`` says of each key the name of its variable, and whether that is set.
+
+    What a container engine writes while it is tried goes into the folder ``containers``.
+    """
     yield _git()
     yield _uv()
     yield _pythons()
     yield _isolation()
     yield _cores()
     yield _noise(noise_seconds)
-    yield _containers()
+    yield _containers(containers)
     for subject, (variable, present) in keys.items():
         yield _key(subject, variable, present=present)
 
@@ -107,11 +111,13 @@ def robust_spread(times: list[float]) -> float:
 
 
 def _workload_times(seconds: float) -> Iterator[float]:
-    end = time.perf_counter() + seconds
     rounds = _calibrate()
-    while time.perf_counter() < end:
+    end = time.perf_counter() + seconds
+    while True:
         yield _work(rounds)
         yield _work(rounds)
+        if time.perf_counter() >= end:
+            return
 
 
 def _calibrate() -> int:
@@ -129,11 +135,11 @@ def _work(rounds: int) -> float:
     return time.perf_counter() - started
 
 
-def _containers() -> Finding:
-    for engine in ("podman", "docker"):
-        if shutil.which(engine) and _output(engine, "info") is not None:
-            return Finding("container engine", Grade.GOOD, _output(engine, "--version") or engine)
-    return Finding("container engine", Grade.LIMITED, "none works", "install podman to use --container=on")
+def _containers(folder: Path) -> Finding:
+    engine = find_engine(folder)
+    if engine is None:
+        return Finding("container engine", Grade.LIMITED, "none works", f"to use --container=on: {REMEDY}")
+    return Finding("container engine", Grade.GOOD, _output(engine.name, "--version") or engine.name)
 
 
 def _key(subject: str, variable: str, *, present: bool) -> Finding:

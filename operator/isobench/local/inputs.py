@@ -12,7 +12,9 @@ from isobench.contracts.extraction import Extraction
 from isobench.contracts.objects import BatchInputs
 from isobench.contracts.reasons import ItemFailure, Reason
 
+FULL_HASH = 40
 TEST_SUFFIX = "_test_case_generator.py"
+LARGEST_TEST = 2**20
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Supplies:
         """The supplied test: `<sha>_test_case_generator.py`, or with the first eight digits.
 
         Raises:
-            ItemFailure: TestInvalid; it is not UTF-8 text.
+            ItemFailure: TestInvalid; it is not UTF-8 text, or larger than 1 MiB.
         """
         if self.folder is None:
             return None
@@ -48,19 +50,23 @@ def test_in(folder: Path, head: str) -> str | None:
     """The pre-generated test for ``head`` in ``folder``.
 
     Raises:
-        InvalidInput: it is not UTF-8 text.
+        InvalidInput: it is not UTF-8 text, or larger than 1 MiB.
     """
     path = _test_file(folder, head)
     if path is None:
         return None
+    if path.stat().st_size > LARGEST_TEST:
+        raise InvalidInput(str(path), ["is larger than 1 MiB; generate large inputs in the test, don't write them out"])
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInput(str(path), ["is not UTF-8 text; is it a Python script?"]) from None
 
 
 def _test_file(folder: Path, head: str) -> Path | None:
-    names = (f"{head}{TEST_SUFFIX}", f"{head[:8]}{TEST_SUFFIX}")
+    names = [f"{head}{TEST_SUFFIX}", f"{head[:8]}{TEST_SUFFIX}"]
+    if len(head) < FULL_HASH:
+        names += sorted(path.name for path in folder.glob(f"{head}*{TEST_SUFFIX}"))
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 

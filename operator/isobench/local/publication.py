@@ -28,5 +28,5 @@ def publish_dataset(
         private=spec.private,
         endpoint=variables.get(ENDPOINT_VARIABLE),
     )
-    rows = list(DatasetFile(dataset, root.locks).rows())
+    rows = list(DatasetFile(dataset).rows())
     return publish(rows, target, min_records=spec.min_records, dry_run=dry_run)

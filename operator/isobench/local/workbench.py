@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import StageName
 from isobench.engine.plan import ItemPlan, plan_item
 from isobench.engine.settings import EffectiveConfiguration
-from isobench.local.batch_budget import BatchBudget
+from isobench.local.batch_budget import BatchBudget, open_budget
 from isobench.local.batch_state import BatchState, Item
 from isobench.local.events import Listener, StageProgress
 from isobench.local.inputs import Supplies
@@ -48,6 +48,11 @@ class Workbench:
     container: bool
     settings: EffectiveConfiguration
     tell: Listener
+    _budget: BatchBudget = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Learn what was spent before any item can spend more."""
+        self._budget = open_budget(self.state)
 
     def plan_of(self, item: Item) -> ItemPlan:
         """The stages that ``item`` passes here."""
@@ -103,19 +108,14 @@ class Workbench:
 
         asked = item.spec.test.generate
         assert asked is not None  # else the plan has no such stage
-        configured = self.settings.configuration.llm.provider
-        if asked.provider != configured:
-            problem = f"the batch asks {asked.provider} and {configured} is configured; add --provider {asked.provider}"
-            raise InvalidInput("test.generate.provider", [problem])
         ports = generate.GeneratePorts(
             workspace=item.workspace,
             clock=now,
             llm=LLMConfigManager(self.settings.configuration, self.settings.variables),
             extraction=self.supplies.extraction(read_model(item.workspace.prepared, Prepared).commits.head_commit),
+            grant=lambda: self._budget.grant(item.workspace, asked.budget_usd),
         )
-        with self._budget.grant(asked.budget_usd) as results:
-            results.append(generate.run(request, ports))
-        return results[0]
+        return generate.run(request, ports)
 
     def _validate(self, item: Item, request: StageRequest) -> StageResult:
         return validate.run(request, self._timing_ports(item, request))
@@ -147,12 +147,7 @@ class Workbench:
     def _dataset(self, spec: CommitBenchmarkSpec) -> DatasetFile:
         folder = store_folder(spec.output.store, self.data_dir)
         name = (spec.output.dataset or self.state.batch.metadata.name).replace("/", "__")
-        return self._datasets.setdefault(folder / name, DatasetFile(folder / f"{name}.jsonl", self.state.root.locks))
-
-    @cached_property
-    def _budget(self) -> BatchBudget:
-        spent = sum(item.spent_usd() for item in self.state.items())
-        return BatchBudget(self.state.batch.spec.budget_usd, spent)
+        return self._datasets.setdefault(folder / name, DatasetFile(folder / f"{name}.jsonl"))
 
     @cached_property
     def _datasets(self) -> dict[Path, DatasetFile]:

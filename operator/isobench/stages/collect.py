@@ -12,9 +12,9 @@ from isobench.contracts.journal import Journal
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import Reason
 from isobench.contracts.stage import StageRequest, StageResult
-from isobench.contracts.status import Artifacts, CommitBenchmarkStatus, StageName, StageState
+from isobench.contracts.status import Artifacts, CommitBenchmarkStatus, Cost, StageName, StageState
 from isobench.contracts.timed import Timed
-from isobench.engine.assembly import assemble
+from isobench.engine.assembly import assemble, with_cost
 from isobench.engine.workspace import Workspace
 from isobench.stages.attempt import Clock, Done, attempt
 
@@ -39,12 +39,12 @@ def _collect(request: StageRequest, ports: CollectPorts) -> Done:
     timing = status.latest(StageName.TIMING)
     record_uri = None
     if timing is not None and timing.state is StageState.SUCCEEDED:
-        record_uri = _store_record(request, ports)
+        record_uri = _store_record(request, ports, status.cost)
     write_model(ports.workspace.journal, _journal(request, ports, status))
     return Done(artifacts=Artifacts(record_uri=record_uri, journal_uri=_uri(ports.workspace.journal)))
 
 
-def _store_record(request: StageRequest, ports: CollectPorts) -> str:
+def _store_record(request: StageRequest, ports: CollectPorts, cost: Cost) -> str:
     workspace = ports.workspace
     timed = read_model(workspace.timed, Timed)
     record = assemble(
@@ -52,7 +52,7 @@ def _store_record(request: StageRequest, ports: CollectPorts) -> str:
         read_model(workspace.prepared, Prepared),
         workspace.test.read_text(encoding="utf-8"),
         timed.durations,
-        timed.measurement,
+        with_cost(timed.measurement, cost),
         platform.machine(),
     )
     write_json(workspace.record, record.row())

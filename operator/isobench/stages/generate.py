@@ -1,7 +1,8 @@
 """generate: a model writes the efficiency test, or mends the one that failed; one question an attempt, paid once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class GeneratePorts:
     clock: Clock
     llm: LLMConfigManager
     extraction: Extraction | None
+    grant: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Holds the money that the item may cost; on a cluster it was granted before the stage began."""
 
 
 def run(request: StageRequest, ports: GeneratePorts) -> StageResult:
@@ -48,16 +51,16 @@ def _generate(request: StageRequest, ports: GeneratePorts) -> Done:
         return Done("the test of this attempt was already written")
     asked = request.spec.test.generate
     assert asked is not None  # else the plan has no such stage
-    ports.llm.require_usable(asked.model)
+    ports.llm.require_usable(asked.model, asked.provider)
     prepared = read_model(ports.workspace.prepared, Prepared)
     messages = _messages(request, prepared, ports)
     preview = ports.llm.preview(messages, asked.budget_usd, asked.model)
-    claim(ports.workspace.ledger(), request.stage, request.attempt)
-    write_json(_prompt(folder), asdict(preview))
-    with ports.llm.gateway(
-        _ledger(ports), request.attempt, asked.budget_usd, folder / "gateway.log", asked.model
-    ) as gateway:
-        completion = ports.llm.complete(messages, gateway, asked.model)
+    log = folder / "gateway.log"
+    with ports.grant():
+        claim(ports.workspace.ledger(), request.stage, request.attempt)
+        write_json(_prompt(folder), asdict(preview))
+        with ports.llm.gateway(_ledger(ports), request.attempt, asked.budget_usd, log, asked.model) as gateway:
+            completion = ports.llm.complete(messages, gateway, asked.model)
     write_text(_answer(folder), completion.text)
     script = script_in(_usable(completion))
     refuse_leaks(script, _human_change(prepared, ports.extraction))

@@ -3,8 +3,9 @@
 from isobench.adapters.files import read_model
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import ItemFailure, Reason
-from isobench.contracts.stage import StageRequest, StageResult
+from isobench.contracts.stage import MESSAGE_BYTES, StageRequest, StageResult
 from isobench.engine.probe_request import probe_request
+from isobench.engine.test_prompt import cut
 from isobench.stages.adapted_scripts import write_scripts
 from isobench.stages.attempt import Done, attempt
 from isobench.stages.timing import WRAP_UP_SECONDS, TimingPorts
@@ -29,7 +30,9 @@ def _validate(request: StageRequest, ports: TimingPorts) -> Done:
         result = ports.probe(prepared).run(asked, ports.workspace.probe("validate"), limit, ports.progress)
         arm = result["arms"]["base"]
         if arm["reason"]:
-            raise ItemFailure(Reason(arm["reason"]), f"{arm['message']}\n{arm['output_tail']}".strip())
+            # the end of a traceback says most, and the end is what a bound on messages would cut off
+            message = cut(f"{arm['message']}\n{arm['output_tail']}".strip(), MESSAGE_BYTES)
+            raise ItemFailure(Reason(arm["reason"]), message)
         hashes.add(arm["result_sha256"])
     if len(hashes) > 1:
         message = f"two runs on base gave different results ({', '.join(sorted(map(str, hashes)))}): seed the workload"

@@ -1,0 +1,91 @@
+"""README's promises: every command block in it is run here, as it stands there."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from building.swift_history import TEST
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+DEMO, THREE_COMMANDS, CHECK = BLOCKS
+A_COMMIT = "1a2b3c4"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def fresh_clone(tmp_path_factory):
+    """What a visitor has after `git clone`, with what is not committed yet."""
+    clone = tmp_path_factory.mktemp("visitor") / "isobench"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    return clone
+
+
+def run_block(block, folder, **variables):
+    """Run a README block as a person's shell would, and stop at the first command that fails."""
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(900)
+def test_the_demo_on_a_fresh_clone_finds_the_known_fixes(fresh_clone):
+    done = run_block(DEMO, fresh_clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in (fresh_clone / "data" / "demo.jsonl").read_text().splitlines()]
+    verdicts = {row["repo"].rpartition("/")[2]: row["measurement"]["verdict"] for row in rows}
+    neutral = verdicts.pop("pathspec-neutral")
+    assert set(verdicts.values()) == {"faster"}
+    assert neutral in ("same", "inconclusive")
+
+
+@pytest.mark.timeout(900)
+def test_the_fast_checks_on_a_fresh_clone_pass_and_change_nothing(fresh_clone):
+    before = tracked_changes(fresh_clone)
+    done = run_block(CHECK, fresh_clone)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert tracked_changes(fresh_clone) == before
+
+
+def test_your_own_repository_in_three_commands(swift, tmp_path):
+    place = tmp_path / "place"
+    (place / "tests").mkdir(parents=True)
+    (tmp_path / "project").symlink_to(swift.path)
+    (place / "commits.txt").write_text(f"{swift.merged}\n")
+    (place / "tests" / f"{swift.merged}_test_case_generator.py").write_text(TEST)
+    block = THREE_COMMANDS.replace(A_COMMIT, swift.merged[:7])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = run_block(block, place, PATH=path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "faster" in done.stdout
+    (record,) = (place / "data" / "batch.jsonl").read_text().splitlines()
+    assert json.loads(record)["head_commit"] == swift.merged
+
+
+def tracked_changes(clone):
+    """What git says of the working tree, ignored files left out."""
+    return subprocess.run(
+        ["git", "-C", str(clone), "status", "--porcelain"], check=True, capture_output=True, text=True
+    ).stdout
