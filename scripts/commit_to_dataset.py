@@ -1,10 +1,12 @@
 """The old pipeline's entry point: the commits that a configuration names become a dataset, by `isobench`'s own code."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from isobench.adapters.files import write_json
 from isobench.adapters.llm import LLMConfigManager
 from isobench.adapters.repositories import RepoManager
 from isobench.cli import answer, options
@@ -51,7 +53,7 @@ def _refuse_what_is_not_there(mode: str) -> None:
 
 
 def _show(plan: Plan, shared: Shared, settings: EffectiveConfiguration, root: WorkRoot) -> int:
-    """What a run would ask of the model, and the most and the likely that it would cost."""
+    """What a run would ask of the model, kept in a file per commit, and the most and the likely that it would cost."""
     assert shared.template.repository is not None  # every plan has one
     llm = LLMConfigManager(settings.configuration, settings.variables)
     repository = RepoManager(root.path, shared.template.repository.url)
@@ -62,9 +64,11 @@ def _show(plan: Plan, shared: Shared, settings: EffectiveConfiguration, root: Wo
             click.echo(f"{foreseen.item.head[:12]}: its test is supplied")
             continue
         likely, most = likely + asked.estimate_usd, most + asked.cap_usd
+        question = root.path / "plans" / shared.name / f"{foreseen.item.head}.json"
+        write_json(question, asdict(asked))
         click.echo(
             f"{foreseen.item.head[:12]}: {llm.model()} would be asked for a test: about {asked.prompt_tokens} tokens "
-            f"in, {asked.completion_tokens} out, ${asked.estimate_usd:.4f}"
+            f"in, {asked.completion_tokens} out, ${asked.estimate_usd:.4f}; the question is in {question}"
         )
     click.echo(f"{len(plan.items)} items; tests would cost about ${likely:.2f}, ${most:.2f} at most; nothing was asked")
     return 0

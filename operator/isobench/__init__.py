@@ -1,3 +1,27 @@
 """isobench: verified benchmark tasks from the performance commits of real repositories."""
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from isobench.adapters.agent_repository import create_agent_repository
+    from isobench.adapters.llm import LLMConfigManager
+    from isobench.adapters.repositories import RepoManager
+
 __version__ = "0.1.0"
+
+__all__ = ["LLMConfigManager", "RepoManager", "__version__", "create_agent_repository"]
+
+# The old pipeline's names, imported when they are asked for: `isobench --help` must not load vendors.
+_HOMES = {
+    "LLMConfigManager": "isobench.adapters.llm",
+    "RepoManager": "isobench.adapters.repositories",
+    "create_agent_repository": "isobench.adapters.agent_repository",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The public name, from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'isobench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

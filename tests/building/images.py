@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from isobench.adapters.container_engine import Engine
 from isobench.adapters.environments import find_uv
 
 PYTHON = Path("/opt/python")
@@ -36,6 +37,11 @@ def write_image(archive: Path, *, python: bool = True) -> Path:
         for name, path in _libraries(binaries).items():
             tar.add(path.resolve(), name)
     return archive
+
+
+def load_image(engine: Engine, archive: Path, name: str) -> None:
+    """Make the tree in ``archive`` an image called ``name`` in the engine's storage."""
+    subprocess.run(engine.command("import", f"--change=ENV PATH={PATH}", str(archive), name), check=True)
 
 
 def _add_python(tar: tarfile.TarFile) -> Iterator[Path]:

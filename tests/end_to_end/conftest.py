@@ -55,6 +55,7 @@ def outcomes(swift):
     names = ("no test", "syntax error", "empty", "binary", "below resolution", "unreachable")
     return {
         "faster": swift.merged,
+        "neutral": swift.neutral,
         "slower": swift.slower,
         "failing": swift.failing,
         "different": swift.different,
@@ -66,7 +67,9 @@ def outcomes(swift):
 
 def _finish(folder: Path, swift: SwiftHistory):
     bench, head = Bench(folder / "bench"), outcomes(swift)
-    tests = dict.fromkeys(("faster", "slower", "failing", "different", "unbuildable", "missing", "root"), TEST)
+    tests = dict.fromkeys(
+        ("faster", "neutral", "slower", "failing", "different", "unbuildable", "missing", "root"), TEST
+    )
     tests |= {"syntax error": SYNTAX_ERROR, "empty": "", "below resolution": INSTANT_TEST, "unreachable": TEST}
     commits = [{"head": head[name], **({"test": {"inline": tests[name]}} if name in tests else {})} for name in head]
     commits[-1]["repository"] = {"url": "http://127.0.0.1:1/fast/swift.git"}

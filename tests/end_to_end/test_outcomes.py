@@ -17,7 +17,7 @@ SKIPPED = {
     "binary": ("TestInvalid", "not UTF-8"),
     "unreachable": ("RepositoryUnreachable", "127.0.0.1"),
 }
-RECORDED = ("faster", "slower", "failing", "different", "below resolution")
+RECORDED = ("faster", "neutral", "slower", "failing", "different", "below resolution")
 
 
 def row_of(finished, outcome):

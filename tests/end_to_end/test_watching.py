@@ -56,7 +56,7 @@ def test_status_tells_of_a_finished_run_what_its_journals_say(finished):
 
 
 def test_show_tells_what_was_measured_and_what_to_do_about_a_failure(finished):
-    recorded = finished.bench.run("show", finished.commits["faster"]).stdout
+    recorded = finished.bench.run("show", finished.commits["neutral"]).stdout
     skipped = finished.bench.run("show", finished.commits["unbuildable"][:8]).stdout
 
     for comparison in ("base:head", "base:main", "base:control"):

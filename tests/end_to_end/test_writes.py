@@ -37,7 +37,8 @@ def test_a_run_and_all_of_its_processes_write_below_the_work_root_and_the_data_f
 def test_the_trace_sees_every_kind_of_write_by_any_process(tmp_path):
     script = """
         echo > new; echo >> new; (mkdir deep; cd deep; mkdir er; ln -s ../new link; mv link moved)
-        ln new hard; truncate -s 0 hard; chmod 600 new; touch -d @0 new; mkfifo pipe; rm -r new hard pipe deep; cat < /etc/passwd > /dev/null
+        ln new hard; truncate -s 0 hard; chmod 600 new; touch -d @0 new; mkfifo pipe
+        rm -r new hard pipe deep; cat < /etc/passwd > /dev/null
     """
     here = tmp_path / "here"
     here.mkdir()

@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from building.command_line import CommandLine
-from building.images import PATH, PYTHON, write_image
+from building.images import PYTHON, load_image, write_image
 from building.items import manifest, template
+from building.projects import write_pip, write_project
 from building.swift_history import TEST, write_history
+from isobench.adapters.built_environment import BuildRequest
 from isobench.adapters.container_engine import find_engine
 from isobench.adapters.containers import Container, open_container
 from isobench.contracts.base import InvalidInput
+from isobench.contracts.spec import EnvironmentSpec
 from isobench.local.work_root import WorkRoot
 
 pytestmark = pytest.mark.slow
@@ -43,7 +46,7 @@ def root(tmp_path_factory, archive):
     root.create()
     engine = find_engine(root.containers)
     assert engine is not None, "these tests need podman: scripts/install_test_tools.sh"
-    engine.load(archive, IMAGE, {"PATH": PATH})
+    load_image(engine, archive, IMAGE)
     yield root
     patch.undo()
 
@@ -162,6 +165,20 @@ def test_a_build_command_runs_in_the_image_with_the_variables_it_is_given_and_no
     assert KEY not in result.tail
     logged = (tmp_path / "log").read_text()
     assert logged.startswith("$ type -p python3; pwd; env; exit 7\n"), "a person reads the command, not how it was run"
+
+
+def test_a_persons_commands_install_the_arm_by_the_images_python(container, root, tmp_path, monkeypatch):
+    write_pip(tmp_path / "links")
+    for name, value in {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(tmp_path / "links"), "SOME_API_KEY": KEY}.items():
+        monkeypatch.setenv(name, value)
+    tree = write_project(root.trees / "contained", {"__init__.py": ""})
+    say = "import os, sys; print('by =', repr(sys.base_prefix)); print('key =', os.getenv('SOME_API_KEY'))"
+    commands = [f'python -c "{say}" > swift/made.py', "pip --version", "uv pip install --no-deps ."]
+    spec = EnvironmentSpec(image=IMAGE, install_commands=commands)
+    built = container.builder().build(BuildRequest(tree=tree, tree_hash="c" * 40, distribution="swift", spec=spec))
+    [made] = built.path.glob("venv/lib/python3*/site-packages/swift/made.py")
+    assert made.read_text() == f"by = {str(PYTHON)!r}\nkey = None\n"
+    assert not (tree / "swift" / "made.py").exists()
 
 
 def test_a_password_in_a_variable_is_in_no_argument_list(container, tmp_path):
@@ -296,6 +313,6 @@ def test_without_an_engine_a_sentence_says_what_to_do(isobench, history, tmp_pat
 
 
 def test_an_image_without_python_is_a_sentence(container, root, tmp_path):
-    container.engine.load(write_image(tmp_path / "bare.tar", python=False), "localhost/bare:1", {"PATH": PATH})
+    load_image(container.engine, write_image(tmp_path / "bare.tar", python=False), "localhost/bare:1")
     with pytest.raises(InvalidInput, match=r"localhost/bare:1 has no Python 3\.8 or later: take an image that has"):
         assert open_container(container.engine, "localhost/bare:1", root.path).pythons

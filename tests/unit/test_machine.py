@@ -22,12 +22,8 @@ from isobench.contracts.status import (
 )
 from isobench.engine.machine import (
     BACK_OFF,
-    GENERATIONS,
     GRACE,
-    PAID,
-    TABLE,
     Decision,
-    Ending,
     JobState,
     ObservedJob,
     Start,
@@ -35,6 +31,12 @@ from isobench.engine.machine import (
     decide,
 )
 from isobench.engine.plan import ItemPlan, plan_item
+from isobench.engine.transitions import (
+    GENERATIONS,
+    PAID,
+    TABLE,
+    Ending,
+)
 
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 MOST_ATTEMPTS = {PREPARE: 2, GENERATE: 3, VALIDATE: 6, AGENT: 1, BUILD_AGENT: 2, TIMING: 2, COLLECT: 2}

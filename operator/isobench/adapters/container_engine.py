@@ -68,12 +68,12 @@ class Engine:
 
     def run(self, image: str, command: Sequence[str], options: Sequence[str]) -> list[str]:
         """The command line that runs ``command`` in a new container of ``image``, as its first process."""
-        start = [*self._client("run"), *_OPTIONS, *self.options, *options, image, *command]
+        start = [*self.command("run"), *_OPTIONS, *self.options, *options, image, *command]
         return ["sh", "-c", _OPEN_INPUT, str(self.input), *start]
 
     def image(self, name: str) -> Image | None:
         """The image of that name or identity, if it is here."""
-        answer = _answer(self._client("image", "inspect", name))
+        answer = _answer(self.command("image", "inspect", name))
         if answer is None:
             return None
         facts = json.loads(answer)[0]
@@ -82,16 +82,8 @@ class Engine:
         digests = [digest.rpartition("@")[2] for digest in facts.get("RepoDigests") or ()]
         return Image(name, identity, (digests or [identity])[0], variables.get("PATH", os.defpath))
 
-    def load(self, archive: Path, name: str, variables: Mapping[str, str]) -> None:
-        """Make an image called ``name`` of a file tree in a tar ``archive``, with ``variables`` in its environment.
-
-        Raises:
-            CalledProcessError: the archive can't be taken; standard error says why.
-        """
-        changes = [f"--change=ENV {key}={value}" for key, value in variables.items()]
-        subprocess.run(self._client("import", *changes, str(archive), name), capture_output=True, check=True)
-
-    def _client(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
+        """The command line that gives the client these arguments."""
         return ["env", *(f"{key}={value}" for key, value in self.variables.items()), *self.client, *arguments]
 
 

@@ -1,21 +1,9 @@
-"""The transition table: what happens next to an item, given what is known of it now.
-
-An item passes its plan's stages in order. Each attempt at a stage ends in one of five ways, and the pair
-(stage, ending) says the move:
-
-- it *succeeded*: on to the next stage of the plan;
-- it broke for a *transient* reason (infrastructure, network) and has not been tried again yet: again, after a back-off;
-- the test that a model wrote was *refused*, at once or by `validate`, and repairs are left: to `generate` again, with
-  the reason's text;
-- the item does not *merit* an agent (the human change is not faster), or the agent came to nothing: on to `timing`,
-  without it;
-- it is *final*: to `collect`, which every path ends with, so that a skipped item too leaves its journal.
+"""What happens next to an item, given what is known of it now: the transition table applied to facts.
 
 `decide` is level-based: it looks at facts, never at events, and asked twice with the same facts it answers the same.
 Everything that can stop waits for something with a deadline.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -32,60 +20,10 @@ from isobench.contracts.status import (
     Waiting,
 )
 from isobench.engine.plan import ItemPlan
+from isobench.engine.transitions import PAID, TABLE, TEST_MAKERS, Move, ending_of
 
 BACK_OFF = timedelta(seconds=15)
-ATTEMPTS = 2
-GENERATIONS = 3
 GRACE = timedelta(seconds=120)
-
-
-class Ending(StrEnum):
-    """How an attempt at a stage ended, as far as the next move depends on it."""
-
-    SUCCEEDED = "succeeded"
-    TRANSIENT = "transient"
-    REFUSED = "refused"
-    UNMERITED = "unmerited"
-    FINAL = "final"
-
-
-class Move(StrEnum):
-    """Where an item goes from an ended attempt."""
-
-    NEXT = "next"
-    AGAIN = "again"
-    REPAIR = "repair"
-    TIME = "time"
-    COLLECT = "collect"
-    FINISH = "finish"
-
-
-_ORDINARY = {
-    Ending.SUCCEEDED: Move.NEXT,
-    Ending.TRANSIENT: Move.AGAIN,
-    Ending.FINAL: Move.COLLECT,
-}
-_ATTEMPT_OF_AN_AGENT = {
-    Ending.SUCCEEDED: Move.NEXT,
-    Ending.TRANSIENT: Move.AGAIN,
-    Ending.FINAL: Move.TIME,
-}
-TABLE: Mapping[StageName, Mapping[Ending, Move]] = {
-    StageName.PREPARE: _ORDINARY,
-    StageName.GENERATE: _ORDINARY | {Ending.REFUSED: Move.REPAIR},
-    StageName.VALIDATE: _ORDINARY | {Ending.REFUSED: Move.REPAIR, Ending.UNMERITED: Move.TIME},
-    StageName.AGENT: _ATTEMPT_OF_AN_AGENT,
-    StageName.BUILD_AGENT: _ATTEMPT_OF_AN_AGENT,
-    StageName.TIMING: _ORDINARY,
-    StageName.COLLECT: {
-        Ending.SUCCEEDED: Move.FINISH,
-        Ending.TRANSIENT: Move.AGAIN,
-        Ending.FINAL: Move.FINISH,
-    },
-}
-
-_TEST_MAKERS = frozenset({StageName.GENERATE, StageName.VALIDATE})
-PAID = frozenset({StageName.GENERATE, StageName.AGENT})
 
 
 class JobState(StrEnum):
@@ -210,7 +148,7 @@ def _lost(last: StageStatus, reason: Reason, message: str, now: datetime) -> Sta
 
 
 def _move(plan: ItemPlan, status: CommitBenchmarkStatus, ended: StageStatus, now: datetime) -> Decision:
-    move = TABLE[ended.name][_ending(plan, status, ended)]
+    move = TABLE[ended.name][ending_of(status, ended)]
     match move:
         case Move.NEXT:
             return _start(plan, status, plan.after(ended.name), now)
@@ -224,30 +162,6 @@ def _move(plan: ItemPlan, status: CommitBenchmarkStatus, ended: StageStatus, now
             return _start(plan, status, StageName.COLLECT, now)
         case Move.FINISH:
             return Decision(_finished(status, now))
-
-
-def _ending(plan: ItemPlan, status: CommitBenchmarkStatus, ended: StageStatus) -> Ending:
-    if ended.state is StageState.SUCCEEDED:
-        return Ending.SUCCEEDED
-    reason = ended.reason or Reason.INFRASTRUCTURE_ERROR
-    if reason.consequence.retried and ended.name not in PAID and _transient_tries(status, ended) < ATTEMPTS:
-        return Ending.TRANSIENT
-    if ended.name is StageName.VALIDATE and reason is Reason.HUMAN_NOT_FASTER:
-        return Ending.UNMERITED
-    generations = sum(attempt.name is StageName.GENERATE for attempt in status.stages)
-    if ended.name in _TEST_MAKERS and reason.consequence.family is Family.TEST and 0 < generations < GENERATIONS:
-        return Ending.REFUSED
-    return Ending.FINAL
-
-
-def _transient_tries(status: CommitBenchmarkStatus, ended: StageStatus) -> int:
-    """How many tries in a row at this stage broke, this one included."""
-    tries = 0
-    for attempt in reversed(status.stages):
-        if attempt.name is not ended.name:
-            break
-        tries += 1
-    return tries
 
 
 def _start(
@@ -297,7 +211,7 @@ def _suspend(status: CommitBenchmarkStatus) -> Decision:
 def _feedback(status: CommitBenchmarkStatus, claimed: StageStatus) -> str | None:
     """Why the test before this one was refused: the message of the attempt that led back to `generate`."""
     before = status.stages[:-1]
-    if claimed.name is not StageName.GENERATE or not before or before[-1].name not in _TEST_MAKERS:
+    if claimed.name is not StageName.GENERATE or not before or before[-1].name not in TEST_MAKERS:
         return None
     return before[-1].message
 
