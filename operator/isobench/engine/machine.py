@@ -112,6 +112,8 @@ def _ended(
     status = _with_stage(status, ended)
     if result is not None:
         status = _with_result(status, result)
+    elif ended.name in PAID:
+        status = _charged_at_its_cap(plan, status, ended.name)
     return _move(plan, status, ended, now)
 
 
@@ -234,6 +236,13 @@ def _with_result(status: CommitBenchmarkStatus, result: StageResult) -> CommitBe
     if result.artifacts is not None:
         update["artifacts"] = result.artifacts
     return status.model_copy(update=update)
+
+
+def _charged_at_its_cap(plan: ItemPlan, status: CommitBenchmarkStatus, stage: StageName) -> CommitBenchmarkStatus:
+    """A lost attempt may have spent all that its stage's cap left; all attempts at `generate` share one."""
+    before = status.cost.measured_usd if stage is StageName.GENERATE else 0.0
+    measured = status.cost.measured_usd + max(0.0, plan.cap_usd(stage) - before)
+    return status.model_copy(update={"cost": status.cost.model_copy(update={"measured_usd": measured})})
 
 
 def _finished(status: CommitBenchmarkStatus, now: datetime) -> CommitBenchmarkStatus:

@@ -41,6 +41,16 @@ class ItemPlan:
             case StageName.COLLECT:
                 return COLLECT_SECONDS
 
+    def cap_usd(self, stage: StageName) -> float:
+        """Dollars that all attempts at ``stage`` together may cost."""
+        match stage:
+            case StageName.AGENT:
+                return self.spec.agent.budget_usd
+            case StageName.GENERATE if self.spec.test.generate is not None:
+                return self.spec.test.generate.budget_usd
+            case _:
+                return 0.0
+
 
 def plan_item(spec: CommitBenchmarkSpec, *, test_supplied: bool, suspended: bool = False) -> ItemPlan:
     """The stages for ``spec``; ``test_supplied`` says that a test for its head came with the batch's inputs."""
