@@ -139,9 +139,11 @@ def findings(bench: Bench, manifest: Path, reference: Bench) -> Iterator[str]:
     if ended.returncode != 1:
         yield f"the last start exits with {ended.returncode}: {ended.stderr}"
         return
+    if torn := list(_torn_files(bench)):
+        yield from torn
+        return
     yield from _records(bench, reference)
     yield from _journals(bench, reference)
-    yield from _torn_files(bench)
     yield from _trees_and_environments(bench, reference)
     again = bench.run("run", manifest, "--json")
     if again.returncode != 1 or told(events_of(again.stdout), "StageStarted"):

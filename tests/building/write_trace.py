@@ -26,6 +26,7 @@ _CALLS = ("open", *_BY_PATH, *_BY_DIRECTORY, *_RENAMES, *_SYMLINKS, *_PLACES)
 
 _CALL = re.compile(r"(?P<name>\w+)\((?P<arguments>.*)\) += \d+(?P<opened><[^>]*>)?")
 _ARGUMENT = re.compile(r'(?:AT_FDCWD|\d+)<(?P<directory>[^>]*)>|"(?P<path>(?:[^"\\]|\\.)*)"')
+_HERE = re.compile(r"AT_FDCWD<([^>]*)>")
 _TO_WRITE = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
 _OWN_MAPPING = re.compile(r"/proc/\d+/(uid_map|gid_map|setgroups)")
 
@@ -62,12 +63,17 @@ def writes(log: Path) -> Iterator[Write]:
 
 
 def _changes(trace: str) -> Iterator[tuple[str, Path]]:
-    """The calls of one process in their order with the places that they change, mounts among them."""
-    here = Path("/where this process was started")
+    """The calls of one process in their order with the places that they change, mounts among them.
+
+    Where the process is, is seen from its own `chdir` and from every call that names it: a program's start has some.
+    """
+    here = Path("/unknown")
     for line in trace.splitlines():
         called = _CALL.match(line)
         if called is None:
             continue
+        if where := _HERE.search(called["arguments"]):
+            here = Path(where[1])
         name, arguments = called["name"], list(_ARGUMENT.finditer(called["arguments"]))
         if name in ("chdir", "fchdir"):
             here /= arguments[0]["directory"] or arguments[0]["path"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 KEY, TOKEN = "sk-key-that-nobody-may-see", "hf_token-that-nobody-may-see"
 SUBJECTS = ["git", "uv", "Python versions", "network isolation", "cores", "noise", "container engine"]
 ASKS = ["key of scripted, to write tests", "token of the hub, to publish"]
@@ -17,7 +19,9 @@ ASKS = ["key of scripted, to write tests", "token of the hub, to publish"]
 def doctor(tmp_path):
     """Run it in a folder of its own, looking at the noise for a moment."""
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "main_openai.toml").write_text('[llm]\nprovider = "scripted"\napi_key_env = "SCRIPTED_KEY"\n')
+    (tmp_path / "config" / "main_openai.toml").write_text(
+        '[llm]\nprovider = "scripted"\napi_key_env = "SCRIPTED_KEY"\n'
+    )
 
     def examined(*flags, **variables):
         command = [sys.executable, "-m", "isobench", "doctor", "--noise-seconds", "0.1", *flags]

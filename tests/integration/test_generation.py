@@ -108,7 +108,7 @@ def item(tmp_path: Path, *script: Reply, key: str = KEY, **llm: object) -> Itera
     with running_model(script) as provider:
         manager = LLMConfigManager(configuration(provider.base_url, **llm), {VARIABLE: key})
         extraction = Extraction(commit_hash=HEAD, pr_url="https://example.invalid/o/n/pull/12", perf_command="bench it")
-        yield Item(GeneratePorts(workspace, lambda: datetime.now(UTC), manager, extraction), provider)
+        yield Item(GeneratePorts(workspace, lambda: datetime.now(UTC), manager, lambda _: extraction), provider)
 
 
 def test_a_model_writes_the_test_and_everything_about_it_is_kept(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ from isobench.stages import generate
 from pathlib import Path
 configuration, request, key, root = (sys.stdin.readline().strip() for _ in range(4))
 manager = LLMConfigManager(Configuration.model_validate_json(configuration), {"SCRIPTED_API_KEY": key})
-ports = generate.GeneratePorts(Workspace(Path(root)), lambda: datetime.now(UTC), manager, None)
+ports = generate.GeneratePorts(Workspace(Path(root)), lambda: datetime.now(UTC), manager, lambda _: None)
 generate.run(StageRequest.model_validate_json(request), ports)
 """
         told = [
@@ -294,6 +294,26 @@ def test_a_model_without_a_price_is_not_asked(tmp_path: Path) -> None:
         assert scene.provider.asked == []
     assert result.reason is Reason.MODEL_UNPRICED
     assert "[pricing.'unpriced']" in result.message
+
+
+def test_what_an_attempt_was_charged_is_told_whatever_keeps_it_from_going_on(tmp_path: Path) -> None:
+    with item(tmp_path, Says("no script", prompt_tokens=2_000, completion_tokens=500)) as scene:
+        charged = scene.attempt().cost
+    with item(tmp_path, ANSWER, key="") as scene:
+        again = scene.attempt()
+        assert scene.provider.asked == []
+    assert again.reason is Reason.MODEL_UNAUTHORIZED
+    assert again.cost == charged
+    assert charged is not None
+    assert charged.measured_usd > 0
+
+
+def test_another_provider_than_the_one_that_is_meant_is_not_asked(tmp_path: Path) -> None:
+    with item(tmp_path, ANSWER, provider="another") as scene:
+        result = scene.attempt()
+        assert scene.provider.asked == []
+    assert result.reason is Reason.INVALID_SPEC
+    assert "the batch asks scripted and another is configured; add --provider scripted" in result.message
 
 
 @pytest.mark.parametrize("address", [None, "api.example.invalid/v1"])

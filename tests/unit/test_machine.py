@@ -344,6 +344,21 @@ def test_a_lost_paid_attempt_is_never_repeated(fate):
     assert journey.outcome is Reason.PAID_ATTEMPT_LOST
 
 
+@pytest.mark.parametrize("fate", [GONE, UNREADABLE, OVERDUE])
+def test_a_lost_paid_attempt_is_charged_at_what_its_cap_left(fate):
+    paid = result(GENERATE, 1, Reason.TEST_INVALID, cost=Cost(measured_usd=0.25, prompt_tokens=7))
+    journey = Journey(plan(generated=True)).go(WELL, paid, fate)
+    assert journey.stages[:3] == [(PREPARE, 1), (GENERATE, 1), (GENERATE, 2)]
+    assert journey.status.cost == Cost(measured_usd=1.0, prompt_tokens=7)
+
+
+def test_a_lost_agent_is_charged_at_its_cap_beside_what_the_test_cost():
+    paid = result(GENERATE, 1, cost=Cost(measured_usd=0.25))
+    journey = Journey(plan(generated=True, attempted=True)).go(WELL, paid, WELL, GONE)
+    assert journey.status.stages[3].reason is Reason.PAID_ATTEMPT_LOST
+    assert journey.status.cost.measured_usd == 1.25
+
+
 @pytest.mark.parametrize(
     ("fate", "reason"),
     [

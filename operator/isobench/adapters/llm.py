@@ -97,7 +97,7 @@ class LLMConfigManager:
             InvalidInput: no model or no base URL is configured, or another ``provider`` than the one that is meant.
         """
         if provider not in (None, self._llm.provider):
-            problem = f"is {provider}, and {self._llm.provider} is configured here; add --provider {provider}"
+            problem = f"the batch asks {provider} and {self._llm.provider} is configured; add --provider {provider}"
             raise InvalidInput("test.generate.provider", [problem])
         self.prices(model)
         self._base_url()

@@ -78,6 +78,7 @@ class RepoManager:
         self.repo_name = repo_name or self.slug()
         self.cache = self._cache_named(self.repo_name, self.source)
         self._submodules: dict[str, ObjectCache] = {}
+        self._commits: dict[str, CommitFacts] = {}
 
     def ensure_base(self) -> Path:
         """The bare repository with all commits, made if it isn't there."""
@@ -123,8 +124,12 @@ class RepoManager:
         return found
 
     def commit(self, sha: str) -> CommitFacts:
-        """What the commit says of itself."""
-        sha = self.resolve(sha)
+        """What the commit says of itself; asked of git once."""
+        if sha not in self._commits:
+            self._commits[sha] = self._read_commit(self.resolve(sha))
+        return self._commits[sha]
+
+    def _read_commit(self, sha: str) -> CommitFacts:
         shown = self.cache.git.text("log", "-1", "--format=%T%x00%P%x00%ct%x00%s%x00%B", sha)
         tree, parents, committed, subject, message = shown.split("\0", 4)
         moment = datetime.fromtimestamp(int(committed), UTC)

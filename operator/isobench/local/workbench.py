@@ -14,13 +14,11 @@ from isobench.adapters.container_engine import Engine
 from isobench.adapters.containers import Container, open_container, open_engine
 from isobench.adapters.dataset import DatasetFile
 from isobench.adapters.environments import EnvironmentBuilder, find_uv
-from isobench.adapters.files import read_model
 from isobench.adapters.probe_archive import build_probe
 from isobench.adapters.probe_runner import ProbeRunner
 from isobench.adapters.repositories import RepoManager
 from isobench.adapters.sandbox import Sandbox, open_sandbox
 from isobench.contracts.base import InvalidInput
-from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import ItemFailure
 from isobench.contracts.spec import CommitBenchmarkSpec, RepositorySpec
 from isobench.contracts.stage import StageRequest, StageResult
@@ -89,7 +87,7 @@ class Workbench:
         ports = prepare.PreparePorts(
             workspace=item.workspace,
             clock=now,
-            repository=lambda repository: RepoManager(self.state.root.path, repository.url),
+            repository=self._repository,
             main_commit=self._main_commit,
             builder=container.builder() if container else self._builder,
             image=container.image.identity if container else None,
@@ -112,7 +110,7 @@ class Workbench:
             workspace=item.workspace,
             clock=now,
             llm=LLMConfigManager(self.settings.configuration, self.settings.variables),
-            extraction=self.supplies.extraction(read_model(item.workspace.prepared, Prepared).commits.head_commit),
+            extraction=self.supplies.extraction,
             grant=lambda: self._budget.grant(item.workspace, asked.budget_usd),
         )
         return generate.run(request, ports)
@@ -140,6 +138,16 @@ class Workbench:
             cores=highest_cores(item.spec.timing.cores),
             progress=progress,
         )
+
+    def _repository(self, spec: RepositorySpec) -> RepoManager:
+        """One manager for all items of a repository: what it has asked of git once, it knows."""
+        if spec.url not in self._repositories:
+            self._repositories[spec.url] = RepoManager(self.state.root.path, spec.url)
+        return self._repositories[spec.url]
+
+    @cached_property
+    def _repositories(self) -> dict[str, RepoManager]:
+        return {}
 
     def _main_commit(self, repository: RepoManager, spec: RepositorySpec) -> str:
         return self.state.main_commit(spec.url, lambda: repository.main_commit(spec.main_ref))

@@ -26,12 +26,12 @@ LARGEST_SOURCE = 4 * 2**20
 
 @dataclass(frozen=True)
 class GeneratePorts:
-    """What `generate` reaches the outside world by; ``extraction`` is None where the inputs hold none."""
+    """What `generate` reaches the outside world by; ``extraction`` finds the commit's, where the inputs hold one."""
 
     workspace: Workspace
     clock: Clock
     llm: LLMConfigManager
-    extraction: Extraction | None
+    extraction: Callable[[str], Extraction | None]
     grant: Callable[[], AbstractContextManager[None]] = nullcontext
     """Holds the money that the item may cost; on a cluster it was granted before the stage began."""
 
@@ -53,7 +53,9 @@ def _generate(request: StageRequest, ports: GeneratePorts) -> Done:
     assert asked is not None  # else the plan has no such stage
     ports.llm.require_usable(asked.model, asked.provider)
     prepared = read_model(ports.workspace.prepared, Prepared)
-    messages = _messages(request, prepared, ports)
+    extraction = ports.extraction(prepared.commits.head_commit)
+    first = ports.llm.first_question(told_of(prepared.commits, extraction))
+    messages = _messages(request, first, ports)
     preview = ports.llm.preview(messages, asked.budget_usd, asked.model)
     log = folder / "gateway.log"
     with ports.grant():
@@ -63,14 +65,13 @@ def _generate(request: StageRequest, ports: GeneratePorts) -> Done:
             completion = ports.llm.complete(messages, gateway, asked.model)
     write_text(_answer(folder), completion.text)
     script = script_in(_usable(completion))
-    refuse_leaks(script, _human_change(prepared, ports.extraction))
+    refuse_leaks(script, _human_change(prepared, extraction))
     write_text(ports.workspace.test, script)
     write_json(_usage(folder), _cost(request, ports).model_dump(mode="json"))
     return Done()
 
 
-def _messages(request: StageRequest, prepared: Prepared, ports: GeneratePorts) -> tuple[Message, ...]:
-    first = ports.llm.first_question(told_of(prepared.commits, ports.extraction))
+def _messages(request: StageRequest, first: tuple[Message, ...], ports: GeneratePorts) -> tuple[Message, ...]:
     answer = _answer(_folder(ports, request.attempt - 1))
     if request.feedback is None or not answer.exists():
         return first

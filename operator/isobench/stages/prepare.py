@@ -12,7 +12,7 @@ from isobench.adapters.files import write_model, write_text
 from isobench.adapters.repositories import RepoManager
 from isobench.contracts.prepared import CommitSummary, Prepared, PreparedArm
 from isobench.contracts.reasons import ItemFailure, Reason
-from isobench.contracts.record import Arm
+from isobench.contracts.record import ApiSummary, Arm
 from isobench.contracts.spec import CommitBenchmarkSpec, RepositorySpec
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.engine.assembly import needs_gpu
@@ -163,9 +163,10 @@ def _export(repository: RepoManager, commit: str, replica: int, ports: PreparePo
 
 
 def _ready(name: Arm, commit: str, tree: Path, built: BuiltEnvironment, ports: PreparePorts) -> PreparedArm:
-    snapshot = take_snapshot(built, tree, run_command=ports.builder.run_command)
-    if snapshot is not None:
-        write_text(ports.workspace.api(name), snapshot.path.read_text(encoding="utf-8"))
+    summary = None
+    if name != "control":  # the control is base's code: its names are base's
+        summary = _snapshot(name, tree, built, ports)
+    manifest = ports.workspace.api("base" if name == "control" else name)
     return PreparedArm(
         name=name,
         commit=commit,
@@ -174,9 +175,17 @@ def _ready(name: Arm, commit: str, tree: Path, built: BuiltEnvironment, ports: P
         python=str(built.python),
         python_version=built.python_version,
         install_sha=built.install_sha,
-        api_manifest=str(ports.workspace.api(name)) if snapshot else None,
-        api_summary=snapshot.summary if snapshot else None,
+        api_manifest=str(manifest) if manifest.exists() else None,
+        api_summary=summary,
     )
+
+
+def _snapshot(name: Arm, tree: Path, built: BuiltEnvironment, ports: PreparePorts) -> ApiSummary | None:
+    snapshot = take_snapshot(built, tree, run_command=ports.builder.run_command)
+    if snapshot is None:
+        return None
+    write_text(ports.workspace.api(name), snapshot.path.read_text(encoding="utf-8"))
+    return snapshot.summary
 
 
 def _unready(name: Arm, commit: str, tree: Path, failure: ItemFailure) -> PreparedArm:
