@@ -73,8 +73,8 @@ def report(ended: Sequence[Campaign], length: float, command: str) -> str:
 
 def _story(length: float) -> Sequence[str]:
     return (
-        "A batch of three items (two are recorded, one does not build) is started, its process alone is killed by",
-        f"SIGKILL at a random instant of the {length:.1f} s that it takes, and it is started again, until it ends; every",
+        "A batch of three items (two are recorded, one does not build) is started; its process alone is killed by",
+        f"SIGKILL at a random instant of the {length:.1f} s that it takes; it is started again until it ends. Every",
         "third instant aims at a stage. Then the batch is compared with one that was never killed: one record per item",
         "with the same values, one journal per item with the same outcome, every JSON file whole, every tree and",
         "environment whole, no process left; and one more start does nothing.",

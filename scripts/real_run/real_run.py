@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from isobench.adapters.files import read_json, write_text
+from isobench.adapters.files import read_json, read_model, write_text
 from isobench.contracts.objects import BatchCommit, BatchSpec, CommitBenchmarkBatch, Metadata
-from isobench.contracts.reasons import Reason
 from isobench.contracts.spec import EfficiencyTest, EnvironmentSpec, RepositorySpec
 from isobench.contracts.status import CommitBenchmarkStatus, ResultSummary, StageName, StageStatus
+from isobench.contracts.timed import Timed
 from isobench.local.batch_state import BatchRun, ItemRow, batch_file, read_status, workspace_of
 from isobench.local.display import measured
 from isobench.local.work_root import WorkRoot
@@ -75,9 +75,9 @@ def table() -> str:
         "|---|---|---|---|---|",
         *(line(row, status) for row, status in statuses.items()),
         "",
-        "Why items were skipped:",
+        "Items without a verdict, and why:",
         "",
-        *(f"- `{row.head[:8]}`: {first_line(status)}" for row, status in statuses.items() if skipped(status)),
+        *(f"- `{row.head[:8]}`: {why(root, row)}" for row, status in statuses.items() if unmeasured(status)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -96,19 +96,26 @@ def outcome_of(status: CommitBenchmarkStatus) -> str:
     return status.outcome.reason if status.outcome else "unfinished"
 
 
-def skipped(status: CommitBenchmarkStatus) -> bool:
-    """Whether the item has no record."""
-    return outcome_of(status) != Reason.RECORDED
+def unmeasured(status: CommitBenchmarkStatus) -> bool:
+    """Whether the item has no verdict: it was skipped, or its samples are no measurement."""
+    return status.result is None or status.result.verdict is None
 
 
 def first_sentence(timed: StageStatus | None) -> str:
-    """Why there is no measurement, shortened; nothing where nothing was timed."""
+    """Why there is no measurement, in a word; nothing where nothing was timed."""
     return (timed.message or "").split(":")[0] if timed else ""
 
 
-def first_line(status: CommitBenchmarkStatus) -> str:
-    """The outcome's message, one line of it."""
-    return status.outcome.message.splitlines()[0] if status.outcome and status.outcome.message else ""
+def why(root: WorkRoot, row: ItemRow) -> str:
+    """What keeps base:head from a verdict, or what kept the item from timing."""
+    workspace = workspace_of(root, row)
+    if not workspace.timed.exists():
+        outcome = read_status(workspace).outcome
+        return outcome.message.splitlines()[0] if outcome and outcome.message else "nothing was said"
+    measurement = read_model(workspace.timed, Timed).measurement
+    assert measurement is not None  # the protocol is not `single`
+    note = next(note for note in measurement.notes if note.startswith(("base:head", "base: ", "head: ")))
+    return f"{measurement.reason}: {note}"
 
 
 def verdict_of(result: ResultSummary) -> str:

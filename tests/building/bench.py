@@ -43,7 +43,13 @@ class Bench:
         return self.folder.with_name(f"{self.folder.name}-home")
 
     def manifest(
-        self, name: str, repository: Path, commits: Sequence[dict[str, Any]], *, inputs: Any = None, **template: Any
+        self,
+        name: str,
+        repository: str | Path,
+        commits: Sequence[dict[str, Any]],
+        *,
+        inputs: Any = None,
+        **template: Any,
     ) -> Path:
         """A batch manifest in the folder, with quick timing unless the ``template`` says otherwise."""
         shared = {"repository": {"url": str(repository)}, "timing": QUICK} | template

@@ -187,7 +187,7 @@ def test_what_can_not_be_done_is_said_before_anything_is(script, folder, argumen
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"use_docker": True, "docker_image": "not/here:none"}, "container"),
+        ({"use_docker": True, "docker_image": "not/here:none"}, "not/here:none"),
         ({"repo_path": None}, "repository.url: is missing"),
         ({"repo_path": "nowhere"}, "isn't a git repository"),
         ({"extractions_dir": "none"}, "none: can't be read"),

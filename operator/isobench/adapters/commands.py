@@ -23,8 +23,9 @@ _CHUNK_BYTES = 65536
 _SUPERVISE = """
 trap "kill -KILL 0" HUP
 trap : TERM
-"$@" &
-exec >/dev/null 2>&1
+exec 3<&0
+"$@" <&3 3<&- &
+exec 3<&- </dev/null >/dev/null 2>&1
 wait "$!"; code=$?
 while kill -0 "$!" 2>/dev/null; do wait "$!"; code=$?; done
 exit "$code"

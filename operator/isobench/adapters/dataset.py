@@ -56,6 +56,8 @@ class DatasetFile:
 
     def holds(self, repo: str, head_commit: str) -> bool:
         """Whether there is a record of that key."""
+        if not self.path.exists():
+            return False
         with self._alone():
             self._look()
             return (repo, head_commit) in self._online

@@ -26,7 +26,7 @@ class GatewaySettings(Contract):
     """What a gateway is told; it travels through a pipe only."""
 
     upstream: str = Field(description="The provider's base URL.")
-    key: str | None = Field(default=None, repr=False, description="The provider's key; None for a server that wants none.")
+    key: str | None = Field(default=None, repr=False, description="The provider's key; None where it wants none.")
     pricing: dict[str, Price] = Field(description="The models that may be used.")
     cap_usd: float = Field(ge=0, description="Cap on everything in the ledger together.")
     ledger: Path

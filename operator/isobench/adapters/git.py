@@ -73,6 +73,7 @@ class Git:
     environment: Mapping[str, str] = field(default_factory=lambda: local_environment(), repr=False)
     timeout_seconds: float = 600.0
     subject: str = ""
+    command: tuple[str, ...] = ("git",)
 
     @classmethod
     def of_repository(cls, git_dir: Path) -> Self:
@@ -111,7 +112,7 @@ class Git:
     def _attempt(self, arguments: tuple[str, ...], stdin: bytes) -> bytes:
         try:
             process = subprocess.Popen(
-                ("git", *arguments),
+                (*self.command, *arguments),
                 cwd=self.directory,
                 env=dict(self.environment),
                 stdin=subprocess.PIPE,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from isobench.adapters.commands import SUPERVISED
 from isobench.adapters.git import CONFIGURATION, Git, RepositoryError, local_environment, without_credentials
 from isobench.contracts.reasons import Reason
 
@@ -135,7 +136,9 @@ class Source:
         environment = self._environment() | {"GIT_DIR": str(directory), "GIT_CONFIG_COUNT": str(len(settings))}
         for number, (key, value) in enumerate(settings):
             environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-        return Git(directory, environment, _TRANSFER_TIMEOUT_SECONDS, subject=f"repository {self}")
+        # A transfer waits for others, so it is ended with isobench; what is local ends by itself.
+        command = (*SUPERVISED, "git")
+        return Git(directory, environment, _TRANSFER_TIMEOUT_SECONDS, f"repository {self}", command)
 
     def _environment(self) -> dict[str, str]:
         environment = local_environment() | {"GIT_ALLOW_PROTOCOL": ":".join(self.protocols)}

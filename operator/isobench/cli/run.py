@@ -118,13 +118,10 @@ def run_manifest(
 
 
 def _require_writable(data_dir: Path) -> None:
-    """Find out before anything is timed that records can't be stored."""
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(str(data_dir), [f"can't be used for datasets ({error.strerror})"]) from None
-    if not os.access(data_dir, os.W_OK):
-        raise InvalidInput(str(data_dir), ["can't be written; give another --data-dir"])
+    """Find out before anything is timed that records can't be stored; nothing is made yet."""
+    existing = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise InvalidInput(str(data_dir), [f"{existing} can't be written; give another --data-dir"])
 
 
 def _publish(batch: CommitBenchmarkBatch, data_dir: Path, variables: Mapping[str, str], root: WorkRoot) -> bool:

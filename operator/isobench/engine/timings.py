@@ -42,7 +42,7 @@ def measurement_of(
         isolation=dict(result["isolation"]),
         instructions=_instructions(result),
         adapted_imports=dict(adapted) or None,
-        notes=[*prepared.notes, *notes],
+        notes=[*notes, *prepared.notes],
     )
 
 
