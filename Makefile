@@ -15,15 +15,17 @@ setup: $(VENV)/.ready  ## Make the virtual environment with everything that deve
 $(VENV)/.ready: pyproject.toml requirements/dev.txt requirements/bootstrap.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements/bootstrap.txt
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
+	$(BIN)/python -m compileall -q operator/isobench
 	@touch $@
 
 .venv-demo/.ready: pyproject.toml requirements/runtime.txt requirements/bootstrap.txt
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/pip install --quiet --require-hashes -r requirements/bootstrap.txt
-	VIRTUAL_ENV=.venv-demo .venv-demo/bin/uv pip install --quiet --require-hashes -r requirements/runtime.txt
+	VIRTUAL_ENV=.venv-demo .venv-demo/bin/uv pip install --quiet --compile-bytecode --require-hashes -r requirements/runtime.txt
 	VIRTUAL_ENV=.venv-demo .venv-demo/bin/uv pip install --quiet --no-deps -e .
+	.venv-demo/bin/python -m compileall -q operator/isobench
 	@touch $@
 
 demo: .venv-demo/.ready  ## Run the pipeline on real releases; no root, no container, no key.
