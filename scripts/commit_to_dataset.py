@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from isobench.adapters.files import write_json
-from isobench.adapters.llm import LLMConfigManager
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.models.llm import LLMConfigManager
 from isobench.cli import answer, options
 from isobench.cli.plan import plan_batch, report
 from isobench.cli.run import run_manifest

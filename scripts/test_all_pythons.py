@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from isobench.adapters.environments import find_uv
-from isobench.adapters.interpreters import interpreters
+from isobench.adapters.python.environments import find_uv
+from isobench.adapters.python.interpreters import interpreters
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 

@@ -4,9 +4,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isobench.adapters.agent_repository import create_agent_repository
-    from isobench.adapters.llm import LLMConfigManager
-    from isobench.adapters.repositories import RepoManager
+    from isobench.adapters.git.agent_repository import create_agent_repository
+    from isobench.adapters.git.repositories import RepoManager
+    from isobench.adapters.models.llm import LLMConfigManager
 
 __version__ = "0.1.0"
 
@@ -14,9 +14,9 @@ __all__ = ["LLMConfigManager", "RepoManager", "__version__", "create_agent_repos
 
 # The old pipeline's names, imported when they are asked for: `isobench --help` must not load vendors.
 _HOMES = {
-    "LLMConfigManager": "isobench.adapters.llm",
-    "RepoManager": "isobench.adapters.repositories",
-    "create_agent_repository": "isobench.adapters.agent_repository",
+    "LLMConfigManager": "isobench.adapters.models.llm",
+    "RepoManager": "isobench.adapters.git.repositories",
+    "create_agent_repository": "isobench.adapters.git.agent_repository",
 }
 
 

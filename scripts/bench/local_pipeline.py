@@ -24,8 +24,8 @@ from dry_memory import measure_memory
 from new_flow import Cost, NewFlow, Pair
 from old_flow import OldFlow
 
-from isobench.adapters.environments import find_uv
-from isobench.adapters.interpreters import interpreters
+from isobench.adapters.python.environments import find_uv
+from isobench.adapters.python.interpreters import interpreters
 from isobench.contracts.reasons import Reason
 from isobench.engine.commit_plan import parse_commit_plan
 from isobench.local.inputs import test_in

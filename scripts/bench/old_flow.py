@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from isobench.adapters.build_variables import build_variables
+from isobench.adapters.python.build_variables import build_variables
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from isobench.adapters import machine_lock
-from isobench.adapters.sandbox import open_sandbox
+from isobench.adapters.isolation import machine_lock
+from isobench.adapters.isolation.sandbox import open_sandbox
 from isobench.probe import landlock
 from isobench.probe.confinement import Confinement
 from isobench.probe.mounts import mount_memory

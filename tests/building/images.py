@@ -10,8 +10,8 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from isobench.adapters.container_engine import Engine
-from isobench.adapters.environments import find_uv
+from isobench.adapters.isolation.container_engine import Engine
+from isobench.adapters.python.environments import find_uv
 
 PYTHON = Path("/opt/python")
 """Where the image has its Python: somewhere else than this machine."""

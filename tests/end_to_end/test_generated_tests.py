@@ -14,8 +14,8 @@ import pytest
 
 from building.bench import Bench, events_of, strict_json, told
 from building.swift_history import SwiftHistory
-from isobench.adapters.ledger import read_entries
 from isobench.adapters.made_once import make_once
+from isobench.adapters.models.ledger import read_entries
 from isobench.engine.money import balance
 from llmserver import Fails, Hangs, Says, running_model
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from building.repositories import Executable, RepositoryBuilder, Symlink, git_at
-from isobench.adapters.agent_repository import create_agent_repository
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.agent_repository import create_agent_repository
+from isobench.adapters.git.repositories import RepoManager
 
 SECRET = "the human change nobody may see\n"
 

@@ -6,10 +6,10 @@ import os
 import pytest
 
 from building.projects import write_pip, write_project, write_tree
-from isobench.adapters.api_snapshot import read_names, take_snapshot
-from isobench.adapters.built_environment import BuildRequest
-from isobench.adapters.environments import EnvironmentBuilder, find_uv
-from isobench.adapters.interpreters import interpreters
+from isobench.adapters.python.api_snapshot import read_names, take_snapshot
+from isobench.adapters.python.built_environment import BuildRequest
+from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
+from isobench.adapters.python.interpreters import interpreters
 from isobench.contracts.record import ApiSummary
 from isobench.contracts.spec import EnvironmentSpec
 

@@ -8,7 +8,7 @@ import pytest
 
 from building.items import NOON, batch, heads
 from isobench.adapters.files import write_model
-from isobench.adapters.ledger import Ledger
+from isobench.adapters.models.ledger import Ledger
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.status import CommitBenchmarkStatus, Cost

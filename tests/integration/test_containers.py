@@ -17,9 +17,9 @@ from building.images import PYTHON, load_image, write_image
 from building.items import manifest, template
 from building.projects import write_pip, write_project
 from building.swift_history import TEST, write_history
-from isobench.adapters.built_environment import BuildRequest
-from isobench.adapters.container_engine import find_engine
-from isobench.adapters.containers import Container, open_container
+from isobench.adapters.isolation.container_engine import find_engine
+from isobench.adapters.isolation.containers import Container, open_container
+from isobench.adapters.python.built_environment import BuildRequest
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.spec import EnvironmentSpec
 from isobench.local.work_root import WorkRoot
@@ -212,8 +212,8 @@ def test_a_command_that_does_not_end_is_ended_in_its_time_with_all_it_started(co
 KILLED = """
 import sys
 from pathlib import Path
-from isobench.adapters.container_engine import find_engine
-from isobench.adapters.containers import open_container
+from isobench.adapters.isolation.container_engine import find_engine
+from isobench.adapters.isolation.containers import open_container
 work = Path(sys.argv[1])
 container = open_container(find_engine(work / "containers"), sys.argv[2], work)
 place = work / "tmp"

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from building.projects import fingerprint, write_pip, write_project, write_tree, write_wheel
-from isobench.adapters.built_environment import BuildRequest, BuiltEnvironment
-from isobench.adapters.environments import EnvironmentBuilder, find_uv
-from isobench.adapters.interpreters import Interpreter, interpreters
 from isobench.adapters.made_once import MARKER
+from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
+from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
+from isobench.adapters.python.interpreters import Interpreter, interpreters
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.spec import EnvironmentSpec
 
@@ -157,8 +157,8 @@ def build_elsewhere(tmp_path: Path, tree: Path, person: dict[str, str]) -> subpr
     program = """
 import json, sys
 from pathlib import Path
-from isobench.adapters.built_environment import BuildRequest
-from isobench.adapters.environments import EnvironmentBuilder, find_uv
+from isobench.adapters.python.built_environment import BuildRequest
+from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.contracts.spec import EnvironmentSpec
 work, tree, person = sys.argv[1:]
 builder = EnvironmentBuilder(Path(work), find_uv(), json.loads(person))

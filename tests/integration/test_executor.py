@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from building.items import NOON, SECOND, batch, heads, result, template
-from isobench.adapters.ledger import claim
+from isobench.adapters.models.ledger import claim
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.status import StageName
 from isobench.engine.plan import plan_item

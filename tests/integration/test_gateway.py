@@ -18,8 +18,8 @@ from pathlib import Path
 import openai
 import pytest
 
-from isobench.adapters.gateway_process import Gateway, GatewaySettings, running_gateway
-from isobench.adapters.ledger import Ledger, read_entries
+from isobench.adapters.models.gateway_process import Gateway, GatewaySettings, running_gateway
+from isobench.adapters.models.ledger import Ledger, read_entries
 from isobench.contracts.configuration import Price
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.engine.money import Answer, Balance, Intent, balance
@@ -407,7 +407,7 @@ def test_a_gateway_ends_with_its_parent(tmp_path: Path) -> None:
     parent = """
 import sys
 from pathlib import Path
-from isobench.adapters.gateway_process import GatewaySettings, running_gateway
+from isobench.adapters.models.gateway_process import GatewaySettings, running_gateway
 settings = GatewaySettings.model_validate_json(sys.stdin.readline())
 with running_gateway(settings, Path(sys.argv[1])) as gateway:
     print(gateway.pid, flush=True)

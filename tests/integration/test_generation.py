@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from isobench.adapters.files import write_model
-from isobench.adapters.ledger import read_entries
-from isobench.adapters.llm import LLMConfigManager
+from isobench.adapters.models.ledger import read_entries
+from isobench.adapters.models.llm import LLMConfigManager
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.configuration import Configuration
 from isobench.contracts.extraction import Extraction
@@ -159,7 +159,7 @@ def test_an_attempt_that_was_killed_in_its_call_is_charged_at_its_reserve_and_no
         child = """
 import sys
 from datetime import UTC, datetime
-from isobench.adapters.llm import LLMConfigManager
+from isobench.adapters.models.llm import LLMConfigManager
 from isobench.contracts.configuration import Configuration
 from isobench.contracts.stage import StageRequest
 from isobench.engine.workspace import Workspace

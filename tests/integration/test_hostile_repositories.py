@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from building.repositories import RepositoryBuilder, Symlink, git_at, git_bytes
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.repositories import RepoManager
 
 EVERYTHING = """
 import sys
 from pathlib import Path
-from isobench.adapters.agent_repository import create_agent_repository
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.agent_repository import create_agent_repository
+from isobench.adapters.git.repositories import RepoManager
 
 work, url = Path(sys.argv[1]), sys.argv[2]
 manager = RepoManager(work, url)

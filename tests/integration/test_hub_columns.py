@@ -2,7 +2,7 @@
 
 import pytest
 
-from isobench.adapters.hub_columns import ADDITIONS, FEATURES, NotPublishable, record_table
+from isobench.adapters.hub.columns import ADDITIONS, FEATURES, NotPublishable, record_table
 from isobench.contracts.record import Record
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from isobench.adapters.interpreters import find_interpreters
+from isobench.adapters.python.interpreters import find_interpreters
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from isobench.adapters.ledger import Ledger, claim, read_entries
+from isobench.adapters.models.ledger import Ledger, claim, read_entries
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.engine.money import Grant, Intent, Prices, Usage, answered, balance
 
@@ -27,7 +27,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from isobench.adapters.ledger import Ledger
+from isobench.adapters.models.ledger import Ledger
 from isobench.engine.money import Grant, Prices, Usage, answered
 
 prices = Prices(Decimal(1), Decimal(1), Decimal(1))

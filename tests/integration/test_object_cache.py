@@ -15,9 +15,9 @@ import pytest
 
 from building.git_servers import LOOPBACK, BreakingProxy, answering, free_port, git_daemon, plain_files
 from building.repositories import RepositoryBuilder, git_at
-from isobench.adapters.git import Git, RepositoryError
-from isobench.adapters.git_source import Source
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.command import Git, RepositoryError
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.git.source import Source
 from isobench.contracts.reasons import Reason
 
 
@@ -254,7 +254,7 @@ def test_a_damaged_cache_is_not_taken_for_the_repository_around_the_work_root(tm
 
 FETCH = """
 import sys
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.repositories import RepoManager
 RepoManager(sys.argv[1], sys.argv[2], "owner/project").ensure_base()
 """
 

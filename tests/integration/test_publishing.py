@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from hubserver import READ_TOKEN, WRITE_TOKEN, Fault, running_hub
-from isobench.adapters.publishing import HubTarget, PublishError, publish
+from isobench.adapters.hub.publishing import HubTarget, PublishError, publish
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.record import Measurement, Record
 from isobench.engine.merging import present
@@ -327,7 +327,7 @@ def test_a_record_that_no_column_can_hold_is_refused_before_the_hub_is_asked(hub
 
 
 def test_a_client_that_dies_is_a_sentence_too(target, monkeypatch):
-    monkeypatch.setattr("isobench.adapters.publishing.CLIENT_MODULE", "isobench.adapters.no_such_client")
+    monkeypatch.setattr("isobench.adapters.hub.publishing.CLIENT_MODULE", "isobench.adapters.no_such_client")
     assert_refused([record(1)], target, "nothing was published", "no_such_client")
 
 

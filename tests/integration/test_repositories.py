@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from building.repositories import RepositoryBuilder, Symlink, git_at, git_bytes
-from isobench.adapters.git import RepositoryError
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.command import RepositoryError
+from isobench.adapters.git.repositories import RepoManager
 from isobench.contracts.reasons import Reason
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from isobench.adapters.machine_lock import CPUS
+from isobench.adapters.isolation.machine_lock import CPUS
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--"]
 USERS = {"whoever runs the tests": [], **({"nobody": NOBODY} if os.getuid() == 0 else {})}
@@ -24,7 +24,7 @@ head -c 3000000 /dev/zero 2>/dev/null >/dev/shm/file && echo stored all || echo 
 """
 START = """
 import subprocess, sys
-from isobench.adapters.sandbox import open_sandbox
+from isobench.adapters.isolation.sandbox import open_sandbox
 sandbox = open_sandbox(allow_network=False)
 print(sandbox.isolation, sandbox.network, flush=True)
 sys.exit(subprocess.call(sandbox.wrap(sys.argv[1:], scratch_mib=1)))
@@ -65,7 +65,7 @@ def test_everything_inside_dies_with_the_process_that_started_it(user):
 
 
 def refused(path):
-    code = "from isobench.adapters.sandbox import open_sandbox; print(open_sandbox(allow_network={}).network)"
+    code = "from isobench.adapters.isolation.sandbox import open_sandbox; print(open_sandbox(allow_network={}).network)"
     runs = []
     for allowed in (False, True):
         command = [sys.executable, "-c", code.format(allowed)]
@@ -93,7 +93,7 @@ def test_a_tool_that_fails_is_no_way(tmp_path):
 HOLD = """
 import os, sys
 from pathlib import Path
-from isobench.adapters import machine_lock
+from isobench.adapters.isolation import machine_lock
 machine_lock.CPUS = Path(sys.argv[1])
 with getattr(machine_lock, sys.argv[2])():
     os.write(int(sys.argv[3]), f"{sys.argv[4]} has it\\n".encode())

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from building.repositories import Executable, RepositoryBuilder, Symlink, git_at, git_bytes
-from isobench.adapters.git import RepositoryError
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.command import RepositoryError
+from isobench.adapters.git.repositories import RepoManager
 
 
 def manager_of(tmp_path: Path, project: RepositoryBuilder) -> RepoManager:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from isobench.adapters.build_variables import build_variables, package_sources, version_variables
+from isobench.adapters.python.build_variables import build_variables, package_sources, version_variables
 from isobench.engine.project_metadata import Project
 
 PERSON = {

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from isobench.adapters.git import without_credentials
-from isobench.adapters.publishing import TOKEN_VARIABLE
+from isobench.adapters.git.command import without_credentials
+from isobench.adapters.hub.publishing import TOKEN_VARIABLE
 from isobench.cli import options
 from isobench.engine.settings import DEFAULT, EffectiveConfiguration
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from isobench.adapters.publishing import TOKEN_VARIABLE
+from isobench.adapters.hub.publishing import TOKEN_VARIABLE
 from isobench.cli import options
 from isobench.local.examination import Grade, examine
 from isobench.local.work_root import WorkRoot

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from isobench.adapters.publishing import PublishError, PublishReport
+from isobench.adapters.hub.publishing import PublishError, PublishReport
 from isobench.cli import options
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.objects import PublishSpec

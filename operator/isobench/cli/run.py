@@ -10,8 +10,8 @@ from types import FrameType
 import click
 from rich.console import Console
 
-from isobench.adapters.publishing import PublishError
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.hub.publishing import PublishError
 from isobench.cli import options
 from isobench.cli.batch_file import read_batch
 from isobench.cli.closing import print_summary

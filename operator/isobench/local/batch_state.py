@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from isobench.adapters.files import read_model, write_model
-from isobench.adapters.ledger import read_entries
+from isobench.adapters.models.ledger import read_entries
 from isobench.contracts.base import Contract, InvalidInput
 from isobench.contracts.objects import CommitBenchmarkBatch
 from isobench.contracts.reasons import ItemFailure

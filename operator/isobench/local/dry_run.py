@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from isobench.adapters.extraction_files import read_extraction
-from isobench.adapters.llm import LLMConfigManager
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.models.llm import LLMConfigManager
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.extraction import Extraction
 from isobench.contracts.reasons import ItemFailure

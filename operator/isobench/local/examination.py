@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from isobench.adapters.container_engine import REMEDY, find_engine
-from isobench.adapters.interpreters import interpreters
-from isobench.adapters.sandbox import Isolation, find_isolation
+from isobench.adapters.isolation.container_engine import REMEDY, find_engine
+from isobench.adapters.isolation.sandbox import Isolation, find_isolation
+from isobench.adapters.python.interpreters import interpreters
 
 OLDEST_GIT = (2, 27)
 NOISY = 0.08

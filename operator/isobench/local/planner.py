@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from isobench.adapters.extraction_files import extraction_files, read_extraction
-from isobench.adapters.git import RepositoryError
-from isobench.adapters.git_source import Source
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.command import RepositoryError
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.git.source import Source
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import Reason
 from isobench.engine.commit_plan import parse_commit_plan

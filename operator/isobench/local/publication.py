@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from isobench.adapters.dataset import DatasetFile
-from isobench.adapters.publishing import TOKEN_VARIABLE, HubTarget, PublishReport, publish
+from isobench.adapters.hub.publishing import TOKEN_VARIABLE, HubTarget, PublishReport, publish
 from isobench.contracts.objects import PublishSpec
 from isobench.engine.dataset_names import hub_repo_id
 from isobench.local.work_root import WorkRoot

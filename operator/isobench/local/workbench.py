@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from isobench.adapters.container_engine import Engine
-from isobench.adapters.containers import Container, open_container, open_engine
 from isobench.adapters.dataset import DatasetFile
-from isobench.adapters.environments import EnvironmentBuilder, find_uv
-from isobench.adapters.probe_archive import build_probe
-from isobench.adapters.probe_runner import ProbeRunner
-from isobench.adapters.repositories import RepoManager
-from isobench.adapters.sandbox import Sandbox, open_sandbox
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.isolation.container_engine import Engine
+from isobench.adapters.isolation.containers import Container, open_container, open_engine
+from isobench.adapters.isolation.probe_archive import build_probe
+from isobench.adapters.isolation.probe_runner import ProbeRunner
+from isobench.adapters.isolation.sandbox import Sandbox, open_sandbox
+from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import ItemFailure
 from isobench.contracts.spec import CommitBenchmarkSpec, RepositorySpec
@@ -101,7 +101,7 @@ class Workbench:
 
     def _generate(self, item: Item, request: StageRequest) -> StageResult:
         # The openai package takes longer to import than everything else: only a run that asks a model pays for it.
-        from isobench.adapters.llm import LLMConfigManager
+        from isobench.adapters.models.llm import LLMConfigManager
         from isobench.stages import generate
 
         asked = item.spec.test.generate

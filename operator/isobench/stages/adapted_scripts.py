@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from isobench.adapters.api_snapshot import read_names
 from isobench.adapters.files import write_text
+from isobench.adapters.python.api_snapshot import read_names
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.record import Arm
 from isobench.engine.import_adaptation import adapt_imports

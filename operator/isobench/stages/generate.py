@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from isobench.adapters.files import read_json, read_model, write_json, write_text
-from isobench.adapters.ledger import claim, read_entries
-from isobench.adapters.llm import Completion, LLMConfigManager
+from isobench.adapters.models.ledger import claim, read_entries
+from isobench.adapters.models.llm import Completion, LLMConfigManager
 from isobench.contracts.extraction import Extraction
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import ItemFailure, Reason

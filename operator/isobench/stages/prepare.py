@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isobench.adapters import machine_lock
-from isobench.adapters.api_snapshot import take_snapshot
-from isobench.adapters.built_environment import BuildRequest, BuiltEnvironment
-from isobench.adapters.environments import EnvironmentBuilder
 from isobench.adapters.files import write_model, write_text
-from isobench.adapters.repositories import RepoManager
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.isolation import machine_lock
+from isobench.adapters.python.api_snapshot import take_snapshot
+from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
+from isobench.adapters.python.environments import EnvironmentBuilder
 from isobench.contracts.prepared import CommitSummary, Prepared, PreparedArm
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.record import ApiSummary, Arm

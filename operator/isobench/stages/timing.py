@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isobench.adapters import machine_lock
 from isobench.adapters.files import read_model, write_model
-from isobench.adapters.probe_runner import ProbeRunner, Progress
+from isobench.adapters.isolation import machine_lock
+from isobench.adapters.isolation.probe_runner import ProbeRunner, Progress
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.record import Measurement
 from isobench.contracts.stage import StageRequest, StageResult

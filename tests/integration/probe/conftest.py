@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from probe_bench import Bench, identity, interpreters, runs
 
-from isobench.adapters.probe_archive import build_probe
+from isobench.adapters.isolation.probe_archive import build_probe
 
 NOBODY = 65534
 

@@ -12,7 +12,7 @@ import pytest
 from probe_bench import OLDEST_PYTHON, SOUND, Bench, interpreters, version_of
 
 import isobench
-from isobench.adapters.probe_archive import build_probe
+from isobench.adapters.isolation.probe_archive import build_probe
 
 INTERPRETERS = {version_of(python): python for python in interpreters()}
 PAIR = {"protocol": "blocks", "primary": [["base", "head"]]}

@@ -9,7 +9,7 @@ from typing import Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from isobench.adapters.commands import SUPERVISED
-from isobench.adapters.git import CONFIGURATION, Git, RepositoryError, local_environment, without_credentials
+from isobench.adapters.git.command import CONFIGURATION, Git, RepositoryError, local_environment, without_credentials
 from isobench.contracts.reasons import Reason
 
 REMOTE_PROTOCOLS = ("https", "http", "ssh", "git")

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isobench.adapters.build_commands import BuildCommands
-from isobench.adapters.build_variables import build_variables, package_sources, version_variables
-from isobench.adapters.built_environment import BuildRequest
 from isobench.adapters.commands import RunCommand, run_command
-from isobench.adapters.fresh_environment import FreshEnvironment
-from isobench.adapters.interpreters import Interpreter
-from isobench.adapters.wheels import WheelBuilder
+from isobench.adapters.python.build_commands import BuildCommands
+from isobench.adapters.python.build_variables import build_variables, package_sources, version_variables
+from isobench.adapters.python.built_environment import BuildRequest
+from isobench.adapters.python.fresh_environment import FreshEnvironment
+from isobench.adapters.python.interpreters import Interpreter
+from isobench.adapters.python.wheels import WheelBuilder
 from isobench.contracts.reasons import ItemFailure
 from isobench.engine.build_plan import Attempt, BuildSteps, Commands, Requirements, Wheel, lock_changes
 from isobench.engine.project_metadata import Project

@@ -64,7 +64,7 @@ def running_gateway(settings: GatewaySettings, log: Path) -> Iterator[Gateway]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "isobench.adapters.gateway"],
+            [sys.executable, "-I", "-m", "isobench.adapters.models.gateway"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

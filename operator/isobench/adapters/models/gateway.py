@@ -1,8 +1,8 @@
 """The metering gateway: a proxy on loopback to one provider, which alone holds its key and lets no call pass the cap.
 
 Every call is written to the ledger and on disk before it is forwarded, and settled when its usage came back. It runs as
-a process of its own (`python -m isobench.adapters.gateway`), is told everything through its standard input, and ends
-when that is closed.
+a process of its own (`python -m isobench.adapters.models.gateway`), is told everything through its standard input, and
+ends when that is closed.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from decimal import Decimal
 import aiohttp
 from aiohttp import web
 
-from isobench.adapters.gateway_process import GatewayReport, GatewaySettings
-from isobench.adapters.ledger import Ledger
-from isobench.adapters.provider_bodies import Unbounded, server_sent_events, whole_body
+from isobench.adapters.models.gateway_process import GatewayReport, GatewaySettings
+from isobench.adapters.models.ledger import Ledger
+from isobench.adapters.models.provider_bodies import Unbounded, server_sent_events, whole_body
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.engine.model_api import Api, BadRequest, ModelRequest, read_event, read_request, usage_of
 from isobench.engine.money import Answer, Intent, Usage, answered, grant, lost, prices_of, refused

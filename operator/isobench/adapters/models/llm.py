@@ -14,7 +14,7 @@ from openai.types.chat import (
     ChatCompletionUserMessageParam,
 )
 
-from isobench.adapters.gateway_process import Gateway, GatewaySettings, running_gateway
+from isobench.adapters.models.gateway_process import Gateway, GatewaySettings, running_gateway
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.configuration import Configuration
 from isobench.contracts.extraction import Extraction

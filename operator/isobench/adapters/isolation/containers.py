@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from isobench.adapters import api_snapshot, wheels
-from isobench.adapters.build_variables import PATHS_OF_A_PERSON
 from isobench.adapters.commands import SUPERVISED, CommandResult, run_command
-from isobench.adapters.container_engine import ANSWER_SECONDS, REMEDY, Engine, Image, find_engine
-from isobench.adapters.environments import EnvironmentBuilder, find_uv
-from isobench.adapters.interpreters import WHO_ARE_YOU, Interpreter, newest_of_each, read_answer
+from isobench.adapters.isolation.container_engine import ANSWER_SECONDS, REMEDY, Engine, Image, find_engine
+from isobench.adapters.python import api_snapshot, wheels
+from isobench.adapters.python.build_variables import PATHS_OF_A_PERSON
+from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
+from isobench.adapters.python.interpreters import WHO_ARE_YOU, Interpreter, newest_of_each, read_answer
 from isobench.contracts.base import InvalidInput
 
 # The first process of a build's container: ends with all the others when the command ends, or its client does.

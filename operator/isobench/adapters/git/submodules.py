@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from isobench.adapters.git_source import Source
-from isobench.adapters.object_cache import ObjectCache
+from isobench.adapters.git.object_cache import ObjectCache
+from isobench.adapters.git.source import Source
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The hub's client: reads a published split, merges records into it and commits the result, all or nothing.
 
 This is the one module that imports `datasets` and `huggingface_hub`, and it runs as a process of its own (see
-`isobench.adapters.publishing`): a request in JSON on standard input, the answer in JSON on standard output.
+`isobench.adapters.hub.publishing`): a request in JSON on standard input, the answer in JSON on standard output.
 
 Rows never pass through Python on their way: published ones stay Arrow, so that columns and types which isobench does
 not know survive. One commit holds the Parquet file and the card, on the condition that its parent is the commit that
@@ -30,7 +30,7 @@ from httpx2 import HTTPError
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, DatasetCard, HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 
-from isobench.adapters.hub_columns import NotPublishable, merged_split, one_line, record_table
+from isobench.adapters.hub.columns import NotPublishable, merged_split, one_line, record_table
 from isobench.engine.merging import Row, merge
 
 ATTEMPTS = 5

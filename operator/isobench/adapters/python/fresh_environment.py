@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from isobench.adapters.build_commands import BuildCommands
-from isobench.adapters.wheels import WheelBuilder
+from isobench.adapters.python.build_commands import BuildCommands
+from isobench.adapters.python.wheels import WheelBuilder
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.engine.build_plan import NEEDS_ROOT, was_refused_without_root
 from isobench.engine.project_metadata import BuildSystem

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from isobench.adapters.git import Git, RepositoryError
-from isobench.adapters.git_source import Source
-from isobench.adapters.object_cache import ObjectCache, commit_not_found
-from isobench.adapters.submodules import tree_entries
-from isobench.adapters.tree_export import TreeExport, export_tree, fill_submodules
+from isobench.adapters.git.command import Git, RepositoryError
+from isobench.adapters.git.object_cache import ObjectCache, commit_not_found
+from isobench.adapters.git.source import Source
+from isobench.adapters.git.submodules import tree_entries
+from isobench.adapters.git.tree_export import TreeExport, export_tree, fill_submodules
 from isobench.contracts.reasons import Reason
 from isobench.engine.identity import path_part, repo_slug
 from isobench.engine.version import DescribedVersion, described_version, untagged_version

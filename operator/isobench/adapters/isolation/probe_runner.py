@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from isobench.adapters.files import read_json, write_json
-from isobench.adapters.sandbox import Sandbox
+from isobench.adapters.isolation.sandbox import Sandbox
 from isobench.contracts.reasons import ItemFailure, Reason
 
 Progress = Callable[[dict[str, Any]], None]

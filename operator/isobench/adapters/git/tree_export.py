@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from isobench.adapters.git import RepositoryError
-from isobench.adapters.git_source import Source
-from isobench.adapters.object_cache import ObjectCache
-from isobench.adapters.submodules import Submodule, submodules_of, tree_entries
-from isobench.adapters.whole_folders import whole_folder
+from isobench.adapters.git.command import RepositoryError
+from isobench.adapters.git.object_cache import ObjectCache
+from isobench.adapters.git.source import Source
+from isobench.adapters.git.submodules import Submodule, submodules_of, tree_entries
+from isobench.adapters.git.whole_folders import whole_folder
 
 CacheOf = Callable[[Source], ObjectCache]
 """Where the objects of another repository, a submodule's, are kept."""

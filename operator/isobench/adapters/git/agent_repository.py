@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from isobench.adapters.git import Git
-from isobench.adapters.object_cache import EXACT_ATTRIBUTES
-from isobench.adapters.repositories import RepoManager
-from isobench.adapters.whole_folders import whole_folder
+from isobench.adapters.git.command import Git
+from isobench.adapters.git.object_cache import EXACT_ATTRIBUTES
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.git.whole_folders import whole_folder
 
 BRANCH = "base"
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isobench.adapters.build_commands import BuildCommands
-from isobench.adapters.interpreters import Interpreter
 from isobench.adapters.made_once import make_once
-from isobench.adapters.wheel_script import MORE_REQUIREMENTS
+from isobench.adapters.python.build_commands import BuildCommands
+from isobench.adapters.python.interpreters import Interpreter
+from isobench.adapters.python.wheel_script import MORE_REQUIREMENTS
 from isobench.engine.build_plan import cache_key
 from isobench.engine.project_metadata import BuildSystem
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from isobench.adapters.git import Git, GitFailed, RepositoryError
-from isobench.adapters.git_source import Source
-from isobench.adapters.whole_folders import whole_folder
+from isobench.adapters.git.command import Git, GitFailed, RepositoryError
+from isobench.adapters.git.source import Source
+from isobench.adapters.git.whole_folders import whole_folder
 from isobench.contracts.reasons import Reason
 
 _WITHOUT_CONTENTS = "--filter=blob:none"

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import uv
 
-from isobench.adapters.build_variables import package_sources
-from isobench.adapters.built_environment import BuildRequest, BuiltEnvironment
 from isobench.adapters.commands import RunCommand, run_command
-from isobench.adapters.environment_build import EnvironmentBuild
-from isobench.adapters.interpreters import Interpreter, interpreters
 from isobench.adapters.made_once import make_once
+from isobench.adapters.python.build_variables import package_sources
+from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
+from isobench.adapters.python.environment_build import EnvironmentBuild
+from isobench.adapters.python.interpreters import Interpreter, interpreters
 from isobench.engine.build_plan import attempts, build_steps, cache_key, choose_python, resolve_as_of
 from isobench.engine.project_metadata import FILES, Project, read_project
 

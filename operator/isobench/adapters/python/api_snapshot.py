@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from isobench.adapters.built_environment import BuiltEnvironment
 from isobench.adapters.commands import RunCommand, run_command
 from isobench.adapters.files import read_json
+from isobench.adapters.python.built_environment import BuiltEnvironment
 from isobench.contracts.record import ApiSummary
 
 SCRIPT = Path(__file__).with_name("snapshot_script.py")

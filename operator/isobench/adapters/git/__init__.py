@@ -1,0 +1,1 @@
+"""Repositories: git's objects, worktrees and plain trees."""

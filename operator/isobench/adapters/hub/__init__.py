@@ -1,0 +1,1 @@
+"""The dataset hub: publishing in a process of its own."""

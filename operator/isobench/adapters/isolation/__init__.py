@@ -1,0 +1,1 @@
+"""Where arms run: namespaces, containers, the probe's start, the machine's lock."""

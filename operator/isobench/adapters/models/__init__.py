@@ -1,0 +1,1 @@
+"""Language models: the client, the metering gateway, the ledger."""

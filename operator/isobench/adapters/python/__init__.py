@@ -1,0 +1,1 @@
+"""Python environments: interpreters, builds by uv, what an installed package offers."""
