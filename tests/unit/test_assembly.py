@@ -11,7 +11,10 @@ DURATIONS = {"base": [3.0, 5.0], "head": [1.0, 3.0], "main": [2.0, 2.0], "contro
 
 
 def assembled(asked=None, found=None, durations=DURATIONS, measurement=None):
-    return assemble(asked or spec(), found or prepared(), "print(1)\n", durations, measurement, "x86_64")
+    folder = "state/runs/r/i"
+    return assemble(asked or spec(), found or prepared(), "print(1)\n", durations, measurement, "x86_64", folder)
+        asked or spec(), found or prepared(), "print(1)\n", durations, measurement, "x86_64", "state/runs/r/i"
+    )
 
 
 def test_the_row_is_the_old_pipelines_key_by_key_and_value_by_value():
@@ -83,7 +86,7 @@ def test_snapshots_of_public_names_are_listed_per_recorded_arm_that_has_one():
         arm("control", api_manifest="api/control.json", api_summary=summary),
     )
     row = assembled(found=found).row()
-    assert row["api_manifest_paths"] == {"base": "api/base.json", "head": "api/head.json"}
+    assert row["api_manifest_paths"] == {"base": "state/runs/r/i/api/base.json", "head": "state/runs/r/i/api/head.json"}
     assert row["api_manifest_summaries"]["head"] == {"modules_scanned": 3, "symbols_collected": 20, "errors": 1}
     assert set(row["api_manifest_summaries"]) == {"base", "head"}
 

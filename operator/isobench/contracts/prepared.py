@@ -19,7 +19,7 @@ class PreparedArm(Contract):
     python: str | None = None
     python_version: str | None = None
     install_sha: str | None = None
-    api_manifest: str | None = None
+    api_manifest: str | None = Field(default=None, description="Its public names, relative to the item's folder.")
     api_summary: ApiSummary | None = None
     reason: Reason | None = Field(default=None, description="Why the arm could not be built.")
     message: str | None = None

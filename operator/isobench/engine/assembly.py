@@ -19,8 +19,13 @@ def assemble(
     durations: Mapping[Arm, Sequence[float]],
     measurement: Measurement | None,
     architecture: str,
+    folder: str,
 ) -> Record:
-    """The offline record; ``durations`` holds the kept samples per arm in milliseconds, control samples ignored."""
+    """The offline record.
+
+    ``durations`` holds the kept samples per arm in milliseconds, control samples ignored; ``folder`` is the item's,
+    relative to the work root or to the store, so that a published record names no place of one machine.
+    """
     commits = prepared.commits
     recorded = {arm: list(durations.get(arm, ())) for arm in RECORDED_ARMS}
     return Record(
@@ -38,7 +43,7 @@ def assemble(
         gt_commit_message=commits.message,
         setup_commands=spec.environment.setup_commands,
         install_commands=spec.environment.install_commands,
-        api_manifest_paths=_manifests(prepared),
+        api_manifest_paths=_manifests(prepared, folder),
         api_manifest_summaries=_summaries(prepared),
         test_failed="No" if all(recorded.values()) else "Yes",
         measurement=measurement,
@@ -72,10 +77,9 @@ def needs_gpu(script: str) -> bool:
     return re.search(r"\.cuda\(|torch\.cuda\.|device\s*=\s*['\"]cuda|\.to\(['\"]cuda", script) is not None
 
 
-def _manifests(prepared: Prepared) -> dict[Arm, str] | None:
-    return {
-        arm.name: arm.api_manifest for arm in prepared.arms if arm.name in RECORDED_ARMS and arm.api_manifest
-    } or None
+def _manifests(prepared: Prepared, folder: str) -> dict[Arm, str] | None:
+    taken = (arm for arm in prepared.arms if arm.name in RECORDED_ARMS and arm.api_manifest)
+    return {arm.name: f"{folder}/{arm.api_manifest}" for arm in taken} or None
 
 
 def _summaries(prepared: Prepared) -> dict[Arm, ApiSummary] | None:

@@ -1,7 +1,6 @@
 """The test, adapted to each arm: imports of names that moved are rewritten, the original stays in the record."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from isobench.adapters.files import write_text
 from isobench.adapters.python.api_snapshot import read_names
@@ -14,7 +13,7 @@ from isobench.engine.workspace import Workspace
 def write_scripts(workspace: Workspace, prepared: Prepared) -> Mapping[Arm, dict[str, str]]:
     """Write each ready arm's script and return, per arm, what was rewritten to what."""
     test = workspace.test.read_text(encoding="utf-8")
-    names = {arm.name: read_names(Path(arm.api_manifest)) for arm in prepared.arms if arm.api_manifest}
+    names = {arm.name: read_names(workspace.root / arm.api_manifest) for arm in prepared.arms if arm.api_manifest}
     rewrites: dict[Arm, dict[str, str]] = {}
     for arm in prepared.arms:
         if not arm.ready:

@@ -54,6 +54,7 @@ def _store_record(request: StageRequest, ports: CollectPorts, cost: Cost) -> str
         timed.durations,
         with_cost(timed.measurement, cost),
         platform.machine(),
+        f"state/runs/{request.run_id}/{request.item_id}",
     )
     write_json(workspace.record, record.row())
     ports.dataset.store(record)

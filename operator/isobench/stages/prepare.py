@@ -175,7 +175,7 @@ def _ready(name: Arm, commit: str, tree: Path, built: BuiltEnvironment, ports: P
         python=str(built.python),
         python_version=built.python_version,
         install_sha=built.install_sha,
-        api_manifest=str(manifest) if manifest.exists() else None,
+        api_manifest=str(manifest.relative_to(ports.workspace.root)) if manifest.exists() else None,
         api_summary=summary,
     )
 
