@@ -116,7 +116,8 @@ def test_output_that_is_no_text_is_kept_as_well_as_can_be(run):
     assert run(r"printf 'a\377b'").tail == "a\ufffdb"
 
 
-def test_children_and_their_children_die_when_isobench_is_killed(tmp_path):
+@pytest.mark.parametrize("start", [(), ("nohup",)], ids=["as it is", "under nohup"])
+def test_children_and_their_children_die_when_isobench_is_killed(tmp_path, start):
     program = textwrap.dedent(f"""
         import sys
         from pathlib import Path
@@ -125,7 +126,7 @@ def test_children_and_their_children_die_when_isobench_is_killed(tmp_path):
         run_command(command, cwd=Path.cwd(), environment={{"PATH": {PATH!r}}}, timeout_seconds=600, log=Path("log"))
     """)
     os.mkfifo(tmp_path / "fifo")
-    isobench = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path)
+    isobench = subprocess.Popen([*start, sys.executable, "-c", program], cwd=tmp_path, stdin=subprocess.DEVNULL)
     with (tmp_path / "fifo").open("w"):  # opens when the command does, which is after it has started its child
         isobench.kill()
         isobench.wait()

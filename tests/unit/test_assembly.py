@@ -13,8 +13,6 @@ DURATIONS = {"base": [3.0, 5.0], "head": [1.0, 3.0], "main": [2.0, 2.0], "contro
 def assembled(asked=None, found=None, durations=DURATIONS, measurement=None):
     folder = "state/runs/r/i"
     return assemble(asked or spec(), found or prepared(), "print(1)\n", durations, measurement, "x86_64", folder)
-        asked or spec(), found or prepared(), "print(1)\n", durations, measurement, "x86_64", "state/runs/r/i"
-    )
 
 
 def test_the_row_is_the_old_pipelines_key_by_key_and_value_by_value():

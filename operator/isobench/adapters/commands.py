@@ -18,10 +18,10 @@ TAIL_BYTES = 2000
 _CHUNK_BYTES = 65536
 
 # A shell with a process group of its own waits for the command. Should isobench die, even by SIGKILL, the kernel sends
-# the shell SIGHUP, and it takes the group with it: a parent-death signal of the command's own would end its first
-# process only.
+# the shell SIGUSR1, and it takes the group with it: a parent-death signal of the command's own would end its first
+# process only. Not SIGHUP: under nohup that is ignored, and a shell can't trap what was ignored when it started.
 _SUPERVISE = """
-trap "kill -KILL 0" HUP
+trap "kill -KILL 0" USR1
 trap : TERM
 exec 3<&0
 "$@" <&3 3<&- &
@@ -30,8 +30,7 @@ wait "$!"; code=$?
 while kill -0 "$!" 2>/dev/null; do wait "$!"; code=$?; done
 exit "$code"
 """
-SUPERVISED = ("setpriv", "--pdeathsig", "HUP", "--", "sh", "-c", _SUPERVISE, "isobench-command")
-
+SUPERVISED = ("setpriv", "--pdeathsig", "USR1", "--", "sh", "-c", _SUPERVISE, "isobench-command")
 """Put before a command that is to end when the process that started it does, with its group."""
 
 
