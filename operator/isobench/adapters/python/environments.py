@@ -16,7 +16,7 @@ from pathlib import Path
 import uv
 
 from isobench.adapters.commands import RunCommand, run_command
-from isobench.adapters.made_once import make_once
+from isobench.adapters.made_once import Made, make_once
 from isobench.adapters.python.build_variables import package_sources
 from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
 from isobench.adapters.python.environment_build import EnvironmentBuild
@@ -96,25 +96,29 @@ class EnvironmentBuilder:
             self.system,
         )
         made = make_once(folder, lambda: build.run(ways))
-        return BuiltEnvironment(
-            path=folder,
-            python=folder / "venv" / "bin" / "python",
-            python_version=interpreter.version,
-            key=key,
-            install_sha=made.facts["install_sha"],
-            reused=made.reused,
-            seconds=time.monotonic() - started,
-            log=build.log,
-            lock=tuple(made.facts["lock"]),
-            as_of=date.fromisoformat(made.facts["as_of"]) if made.facts["as_of"] else None,
-            notes=tuple(made.facts["notes"]),
-        )
+        return _as_built(folder, interpreter, made, build.log, time.monotonic() - started)
 
     def _interpreter(self, project: Project, request: BuildRequest) -> Interpreter:
         here = {interpreter.version: interpreter for interpreter in self.pythons()}
         base = request.like.python_version if request.like else None
         as_of = resolve_as_of(request.committed_at) if request.committed_at else None
         return here[choose_python(project, request.spec.python, list(here), base, as_of)]
+
+
+def _as_built(folder: Path, interpreter: Interpreter, made: Made, log: Path, seconds: float) -> BuiltEnvironment:
+    return BuiltEnvironment(
+        path=folder,
+        python=folder / "venv" / "bin" / "python",
+        python_version=interpreter.version,
+        key=folder.name,
+        install_sha=made.facts["install_sha"],
+        reused=made.reused,
+        seconds=seconds,
+        log=log,
+        lock=tuple(made.facts["lock"]),
+        as_of=date.fromisoformat(made.facts["as_of"]) if made.facts["as_of"] else None,
+        notes=tuple(made.facts["notes"]),
+    )
 
 
 def _texts(tree: Path) -> dict[str, str]:
