@@ -80,7 +80,8 @@ def test_your_own_repository_in_three_commands(swift, tmp_path):
     done = run_block(block, place, PATH=path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "faster" in done.stdout
-    (record,) = (place / "data" / "batch.jsonl").read_text().splitlines()
+    (dataset,) = (place / "data").iterdir()
+    (record,) = dataset.read_text().splitlines()
     assert json.loads(record)["head_commit"] == swift.merged
 
 
