@@ -28,7 +28,7 @@ from isobench.local.executor import Executor
 from isobench.local.inputs import unpack
 from isobench.local.publication import publish_dataset
 from isobench.local.work_root import WorkRoot
-from isobench.local.workbench import Workbench, now, store_folder
+from isobench.local.workbench import Workbench, dataset_path, now
 
 INTERRUPTED = 130
 
@@ -126,8 +126,7 @@ def _require_writable(data_dir: Path) -> None:
 
 def _publish(batch: CommitBenchmarkBatch, data_dir: Path, variables: Mapping[str, str], root: WorkRoot) -> bool:
     """Publish as the batch asks; the items are done whatever becomes of it."""
-    output = next(items_of(batch)).output
-    dataset = store_folder(output.store, data_dir) / f"{str(output.dataset).replace('/', '__')}.jsonl"
+    dataset = dataset_path(next(items_of(batch)).output, data_dir)
     assert batch.spec.publish is not None  # the caller looked
     try:
         report = publish_dataset(dataset, batch.spec.publish, variables, root)

@@ -14,10 +14,10 @@ from isobench.engine.plan import ItemPlan
 from isobench.engine.summary import Tally
 from isobench.local.batch_state import BatchState, Item
 from isobench.local.events import ItemEnded, Listener, RunEnded, RunStarted, StageStarted
+from isobench.stages.attempt import Clock
 
 RunStage = Callable[[Item, StageRequest], StageResult]
 PlanOf = Callable[[Item], ItemPlan]
-Clock = Callable[[], datetime]
 
 
 class Executor:

@@ -20,9 +20,10 @@ from isobench.adapters.isolation.sandbox import Sandbox, open_sandbox
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import ItemFailure
-from isobench.contracts.spec import CommitBenchmarkSpec, RepositorySpec
+from isobench.contracts.spec import CommitBenchmarkSpec, OutputSpec, RepositorySpec
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import StageName
+from isobench.engine.dataset_names import dataset_file_name
 from isobench.engine.plan import ItemPlan, plan_item
 from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_budget import BatchBudget, open_budget
@@ -153,9 +154,8 @@ class Workbench:
         return self.state.main_commit(spec.url, lambda: repository.main_commit(spec.main_ref))
 
     def _dataset(self, spec: CommitBenchmarkSpec) -> DatasetFile:
-        folder = store_folder(spec.output.store, self.data_dir)
-        name = (spec.output.dataset or self.state.batch.metadata.name).replace("/", "__")
-        return self._datasets.setdefault(folder / name, DatasetFile(folder / f"{name}.jsonl"))
+        path = dataset_path(spec.output, self.data_dir)
+        return self._datasets.setdefault(path, DatasetFile(path))
 
     @cached_property
     def _datasets(self) -> dict[Path, DatasetFile]:
@@ -201,6 +201,16 @@ def highest_cores(count: int) -> Sequence[int]:
     if count > len(allowed):
         raise InvalidInput("timing.cores", [f"{count} cores are asked for and {len(allowed)} may be used here"])
     return allowed[-count:]
+
+
+def dataset_path(output: OutputSpec, data_dir: Path) -> Path:
+    """The dataset file that ``output`` names on this machine.
+
+    Raises:
+        InvalidInput: the store is not on this machine.
+    """
+    assert output.dataset is not None  # an item's output names it, by its batch if by nothing else
+    return store_folder(output.store, data_dir) / dataset_file_name(None, output.dataset)
 
 
 def store_folder(store: str, data_dir: Path) -> Path:
