@@ -63,7 +63,7 @@ def watching(metrics, items=(), batches=(), caps=None, leading=True):
         ObjectCollector(
             lambda: items,
             lambda: batches,
-            caps or {},
+            (caps or {}).get,
             clock=lambda: NOW,
             leading=lambda: leading,
             seen=metrics.namespace_seen,

@@ -1,7 +1,7 @@
 """What the operator counts while it works: every metric of an event, with its name, unit, labels and buckets.
 
 What the objects themselves say (money, items by state) is never counted here: `object_metrics` reads it from the cache
-when Prometheus asks, so that a restart can't make it lie. Labels are bounded: a namespace, kind, stage, outcome, reason,
+when Prometheus asks, so that a restart can't make it lie. Labels are bounded: namespace, kind, stage, outcome, reason,
 verdict, verb or code; never a commit, an item or a pod.
 """
 

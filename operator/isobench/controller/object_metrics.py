@@ -136,14 +136,14 @@ class ObjectCollector(Collector):
         self,
         items: Callable[[], Iterable[Object]],
         batches: Callable[[], Iterable[Object]],
-        caps_usd: Mapping[str, float],
+        cap_usd: Callable[[str], float | None],
         *,
         clock: Callable[[], datetime],
         leading: Callable[[], bool],
         seen: Callable[[str], None],
     ) -> None:
-        """``caps_usd`` is by namespace; ``seen`` is told of every namespace with an item."""
-        self._items, self._batches, self._caps = items, batches, caps_usd
+        """``cap_usd`` knows the cap of a namespace; ``seen`` is told of every namespace with an item."""
+        self._items, self._batches, self._cap_usd = items, batches, cap_usd
         self._clock, self._leading, self._seen = clock, leading, seen
 
     def describe(self) -> Iterable[Metric]:
@@ -158,7 +158,8 @@ class ObjectCollector(Collector):
         for namespace in found.namespaces:
             self._seen(namespace)
         shown = _shown_models(found)
-        yield from _money(found, shown, self._caps)
+        caps = {namespace: self._cap_usd(namespace) for namespace in found.namespaces}
+        yield from _money(found, shown, {namespace: cap for namespace, cap in caps.items() if cap is not None})
         yield from _items(found)
 
 
