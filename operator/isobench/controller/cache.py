@@ -1,0 +1,159 @@
+"""What the API server last said of the objects that the controller serves: stores with indexes, kept by reflectors.
+
+Objects are parsed once and shared: never change one in place. Jobs are kept without their pod template.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+
+from isobench.controller.kinds import BATCHES, ITEM_UID_LABEL, ITEMS, JOBS, Key, Kind, Object, owner_uid
+
+Listener = Callable[[Key, Object | None, Object | None], None]
+"""Told of every change: the key, the object before (None: new) and after (None: gone)."""
+
+Index = Callable[[Object], str | None]
+
+_REMEMBERED_DELETIONS = 4096
+
+
+class Store:
+    """The objects of one kind by key, with at most one index."""
+
+    def __init__(self, kind: Kind, index: Index | None = None, keep: Callable[[Object], Object] = lambda item: item):
+        """``index`` gives the group of an object, ``keep`` the part of it that is worth its memory."""
+        self.kind = kind
+        self._keep = keep
+        self._index = index
+        self._objects: dict[Key, Object] = {}
+        self._groups: dict[str, set[Key]] = {}
+        self._deleted: OrderedDict[str, None] = OrderedDict()
+        self._listeners: list[Listener] = []
+
+    def get(self, key: Key) -> Object | None:
+        """The object called ``key``, or None."""
+        return self._objects.get(key)
+
+    def all(self) -> Iterable[Object]:
+        """Every object; not to be walked across an `await`."""
+        return self._objects.values()
+
+    def keys(self, namespace: str | None = None) -> list[Key]:
+        """The keys in ``namespace``, or all."""
+        return [key for key in self._objects if namespace is None or key.namespace == namespace]
+
+    def group(self, name: str) -> list[Object]:
+        """The objects whose index is ``name``."""
+        return [self._objects[key] for key in self._groups.get(name, ())]
+
+    def __len__(self) -> int:
+        """How many objects there are."""
+        return len(self._objects)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell ``listener`` of every change from now on."""
+        self._listeners.append(listener)
+
+    def put(self, item: Object) -> None:
+        """Take ``item`` unless it is older than what is here, or was deleted."""
+        key = Key.of(self.kind, item)
+        before = self._objects.get(key)
+        uid = item["metadata"]["uid"]
+        if uid in self._deleted or (before is not None and not _newer(item, before)):
+            return
+        self._replace(key, before, self._keep(item))
+
+    def remove(self, item: Object) -> None:
+        """``item`` was deleted; an object that has taken its name since stays."""
+        key = Key.of(self.kind, item)
+        uid = item["metadata"]["uid"]
+        self._deleted[uid] = None
+        if len(self._deleted) > _REMEMBERED_DELETIONS:
+            self._deleted.popitem(last=False)
+        before = self._objects.get(key)
+        if before is not None and before["metadata"]["uid"] == uid:
+            self._replace(key, before, None)
+
+    def replace(self, listed: Iterable[Object], version: str, namespace: str | None = None) -> None:
+        """Take a whole list as of ``version`` (of ``namespace``, or of all): what it lacks has been deleted since.
+
+        An object that is newer than the list was created after it, by us, and stays.
+        """
+        present = set()
+        for item in listed:
+            present.add(Key.of(self.kind, item))
+            self.put(item)
+        for key in self.keys(namespace):
+            item = self._objects[key]
+            if key not in present and int(item["metadata"]["resourceVersion"]) <= int(version):
+                self.remove(item)
+
+    def _replace(self, key: Key, before: Object | None, after: Object | None) -> None:
+        if before is not None:
+            self._leave(key, before)
+        if after is None:
+            del self._objects[key]
+        else:
+            self._objects[key] = after
+            self._join(key, after)
+        for listener in self._listeners:
+            listener(key, before, after)
+
+    def _join(self, key: Key, item: Object) -> None:
+        group = self._index(item) if self._index else None
+        if group is not None:
+            self._groups.setdefault(group, set()).add(key)
+
+    def _leave(self, key: Key, item: Object) -> None:
+        group = self._index(item) if self._index else None
+        if group is not None:
+            members = self._groups[group]
+            members.discard(key)
+            if not members:
+                del self._groups[group]
+
+
+class Cache:
+    """The three stores that reconcilers decide from."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.items = Store(ITEMS, index=lambda item: owner_uid(item, BATCHES))
+        self.batches = Store(BATCHES)
+        self.jobs = Store(JOBS, index=_item_of_job, keep=_without_template)
+
+    def store(self, kind: Kind) -> Store | None:
+        """The store of ``kind``, if it is one that is cached."""
+        return next((store for store in self if store.kind is kind), None)
+
+    def __iter__(self) -> Iterator[Store]:
+        """The stores."""
+        return iter((self.items, self.batches, self.jobs))
+
+    def jobs_of(self, item_uid: str) -> list[Object]:
+        """The Jobs that belong to the item."""
+        return self.jobs.group(item_uid)
+
+    def children_of(self, batch_uid: str) -> list[Object]:
+        """The items that the batch owns."""
+        return self.items.group(batch_uid)
+
+    def learn(self, kind: Kind, item: Object) -> None:
+        """Take what the API server answered to a write, so that the next decision does not lag behind it."""
+        store = self.store(kind)
+        if store is not None:
+            store.put(item)
+
+
+def _newer(item: Object, before: Object) -> bool:
+    if item["metadata"]["uid"] != before["metadata"]["uid"]:
+        return True
+    return int(item["metadata"]["resourceVersion"]) > int(before["metadata"]["resourceVersion"])
+
+
+def _item_of_job(job: Object) -> str | None:
+    return owner_uid(job, ITEMS) or job["metadata"].get("labels", {}).get(ITEM_UID_LABEL)
+
+
+def _without_template(job: Object) -> Object:
+    spec = {name: value for name, value in job.get("spec", {}).items() if name != "template"}
+    return job | {"spec": spec}

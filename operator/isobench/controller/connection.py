@@ -1,0 +1,56 @@
+"""How to reach the API server: by kopf's own readers of a kubeconfig or of the pod's service account."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import kopf
+
+_TOKEN_SECONDS = 60.0
+
+
+class NoConnection(Exception):
+    """Nothing says how to reach the API server; the message says what would."""
+
+
+class Connection:
+    """The API server's address and this process's credentials, read anew as they are rotated."""
+
+    def __init__(self, kubeconfig: Path | None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Read ``kubeconfig``, or the pod's service account if it is None.
+
+        Raises:
+            NoConnection: neither is there, or it can't be read.
+        """
+        if kubeconfig is not None:
+            os.environ["KUBECONFIG"] = str(kubeconfig)
+        self._kubeconfig = kubeconfig
+        self._monotonic = monotonic
+        self.info = self._read()
+        self._read_at = monotonic()
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return self.info.server
+
+    def headers(self, *, again: bool = False) -> dict[str, str]:
+        """The headers that say who we are; tokens are read again every minute, and when a request is sent ``again``."""
+        if again or self._monotonic() - self._read_at > _TOKEN_SECONDS:
+            self.info, self._read_at = self._read(), self._monotonic()
+        return self.info.as_http_headers()
+
+    def _read(self) -> kopf.ConnectionInfo:
+        settings = kopf.OperatorSettings()
+        try:
+            if self._kubeconfig is not None:
+                info = kopf.login_with_kubeconfig(settings=settings)
+            else:
+                info = kopf.login_with_service_account(settings=settings)
+        except (OSError, ValueError, KeyError, kopf.LoginError) as error:
+            raise NoConnection(f"{self._kubeconfig or 'the service account'} can't be read: {error}") from error
+        if info is None:
+            raise NoConnection("not in a pod with a service account; name a kubeconfig by --kubeconfig FILE")
+        return replace(info, trust_env=False)
