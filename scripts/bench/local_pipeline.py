@@ -24,11 +24,11 @@ from dry_memory import measure_memory
 from new_flow import Cost, NewFlow, Pair
 from old_flow import OldFlow
 
+from isobench.adapters.inputs import test_in
 from isobench.adapters.python.environments import find_uv
 from isobench.adapters.python.interpreters import interpreters
 from isobench.contracts.reasons import Reason
 from isobench.engine.commit_plan import parse_commit_plan
-from isobench.local.inputs import test_in
 
 AIM: Final = 10.0
 TEST: Final = """import json, time

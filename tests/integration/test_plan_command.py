@@ -9,8 +9,8 @@ import yaml
 
 from building.command_line import CommandLine
 from building.repositories import RepositoryBuilder
+from isobench.adapters.inputs import unpack
 from isobench.cli.batch_file import read_batch
-from isobench.local.inputs import unpack
 
 SCRIPT = "print('Execution time: 1.0s')\n"
 

@@ -3,13 +3,13 @@
 import pytest
 
 from building.items import HEAD, NOON, batch, heads, template
+from isobench.adapters.inputs import Supplies
 from isobench.contracts.configuration import Configuration
 from isobench.contracts.reasons import Reason
 from isobench.contracts.stage import StageRequest
 from isobench.contracts.status import StageName
 from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_state import open_batch
-from isobench.local.inputs import Supplies
 from isobench.local.workbench import Workbench
 
 URL = "https://host.example/owner/name.git"

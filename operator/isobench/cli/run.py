@@ -12,6 +12,7 @@ from rich.console import Console
 
 from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.hub.publishing import PublishError
+from isobench.adapters.inputs import unpack
 from isobench.cli import options
 from isobench.cli.batch_file import read_batch
 from isobench.cli.closing import print_summary
@@ -25,7 +26,6 @@ from isobench.local.batch_state import open_batch
 from isobench.local.display import LiveView, json_lines, plain_lines
 from isobench.local.events import Listener
 from isobench.local.executor import Executor
-from isobench.local.inputs import unpack
 from isobench.local.publication import publish_dataset
 from isobench.local.work_root import WorkRoot
 from isobench.local.workbench import Workbench, dataset_path, now

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from isobench.adapters.files import write_text
+from isobench.adapters.inputs import TEST_SUFFIX, test_in
 from isobench.adapters.inputs_archive import Member, write_archive
 from isobench.adapters.manifests import manifest_text
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.objects import BatchInputs, CommitBenchmarkBatch
 from isobench.engine.planning import PlannedItem, Shared, batch_of, parts_of
-from isobench.local.inputs import TEST_SUFFIX, test_in
 from isobench.local.planner import Plan
 
 

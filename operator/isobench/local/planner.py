@@ -11,11 +11,11 @@ from isobench.adapters.extraction_files import extraction_files, read_extraction
 from isobench.adapters.git.command import RepositoryError
 from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.git.source import Source
+from isobench.adapters.inputs import test_in
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import Reason
 from isobench.engine.commit_plan import parse_commit_plan
 from isobench.engine.planning import PlannedItem, without_duplicates
-from isobench.local.inputs import test_in
 from isobench.local.work_root import WorkRoot
 
 FULL_HASH = 40

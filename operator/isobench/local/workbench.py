@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from isobench.adapters.dataset import DatasetFile
 from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.inputs import Supplies
 from isobench.adapters.isolation.container_engine import Engine
 from isobench.adapters.isolation.containers import Container, open_container, open_engine
 from isobench.adapters.isolation.probe_archive import build_probe
@@ -29,7 +30,6 @@ from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_budget import BatchBudget, open_budget
 from isobench.local.batch_state import BatchState, Item
 from isobench.local.events import Listener, StageProgress
-from isobench.local.inputs import Supplies
 from isobench.stages import collect, prepare, timing, validate
 from isobench.stages.attempt import refused
 

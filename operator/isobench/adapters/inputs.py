@@ -1,4 +1,4 @@
-"""The batch's inputs on this machine: the archive of extraction files and tests, unpacked once by its digest."""
+"""A batch's inputs: the archive of extraction files and tests, unpacked once by its digest, and what is in it."""
 
 import hashlib
 import tarfile
@@ -78,11 +78,19 @@ def unpack(inputs: BatchInputs | None, manifest: Path, root: Path) -> Supplies:
     """
     if inputs is None:
         return Supplies()
-    archive = _locate(inputs.uri, manifest)
-    folder = root / inputs.sha256
+    return unpack_archive(_locate(inputs.uri, manifest), inputs.sha256, root)
+
+
+def unpack_archive(archive: Path, sha256: str, root: Path) -> Supplies:
+    """Check the digest of ``archive`` and unpack it below ``root``, once per digest.
+
+    Raises:
+        InvalidInput: the archive is missing, of another digest, or not an archive.
+    """
+    folder = root / sha256
     if not folder.is_dir():
-        _check(archive, inputs.sha256)
-        partial = root / f".{inputs.sha256}.partial"
+        _check(archive, sha256)
+        partial = root / f".{sha256}.partial"
         try:
             with tarfile.open(archive) as packed:
                 packed.extractall(partial, filter="data")
