@@ -70,6 +70,7 @@ class Reason(StrEnum):
     NETWORK_NOT_ISOLATED = "NetworkNotIsolated"
     STAGE_TIMED_OUT = "StageTimedOut"
     STAGE_LOST = "StageLost"
+    IMAGE_UNAVAILABLE = "ImageUnavailable"
     DISK_FULL = "DiskFull"
     STORE_UNAVAILABLE = "StoreUnavailable"
     INFRASTRUCTURE_ERROR = "InfrastructureError"
@@ -150,6 +151,9 @@ CONSEQUENCES: dict[Reason, Consequence] = {
     ),
     Reason.STAGE_TIMED_OUT: _transient(Family.INFRASTRUCTURE, "raise the stage's time-out"),
     Reason.STAGE_LOST: _transient(Family.INFRASTRUCTURE, "run again"),
+    Reason.IMAGE_UNAVAILABLE: _final(
+        Family.INFRASTRUCTURE, "check the image's name, its registry and the pull secret, then ask for it again"
+    ),
     Reason.DISK_FULL: _final(Family.INFRASTRUCTURE, "free some space under the work root, then run again"),
     Reason.STORE_UNAVAILABLE: _transient(Family.INFRASTRUCTURE, "check that the output can be written"),
     Reason.INFRASTRUCTURE_ERROR: _transient(Family.INFRASTRUCTURE, "read the message; run again"),

@@ -109,6 +109,12 @@ class CommitBenchmarkStatus(KubernetesContract):
     result: ResultSummary | None = Field(default=None, description="The measurement in one line.")
     artifacts: Artifacts = Field(default_factory=Artifacts, description="Where outputs are.")
     waiting: Waiting | None = Field(default=None, description="Why nothing happens at the moment.")
+    image: str | None = Field(
+        default=None, description="Identity of the environment image that arms were built in; later stages use it."
+    )
+    retried: str | None = Field(
+        default=None, description="Value of the annotation isobench.dev/retry that was answered last."
+    )
 
     @property
     def outcome(self) -> Condition | None:
