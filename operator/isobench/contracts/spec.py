@@ -6,15 +6,22 @@ from pydantic import Field, StringConstraints, model_validator
 
 from isobench.contracts.base import KubernetesContract
 
-CommitRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{7,40}$", to_lower=True)]
-ResourceList = dict[str, str]
+CommitRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{7,40}$", max_length=40, to_lower=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+"""What an object, a key, a branch or a model is called. Bounds let the API server reckon what its rules may cost."""
+Command = Annotated[str, StringConstraints(max_length=16_384)]
+Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Quantity = Annotated[str, StringConstraints(min_length=1, max_length=32)]
+ResourceList = Annotated[dict[str, Quantity], Field(max_length=16)]
+Commands = Annotated[list[Command], Field(max_length=100)]
 
 
 class SecretRef(KubernetesContract):
     """A Secret of the item's own namespace."""
 
-    name: str = Field(description="Name of the Secret.")
-    key: str | None = Field(default=None, description="Key within it; the stage's usual variable when left out.")
+    name: Name = Field(description="Name of the Secret.")
+    key: Name | None = Field(default=None, description="Key within it; the stage's usual variable when left out.")
 
 
 class Resources(KubernetesContract):
@@ -27,8 +34,8 @@ class Resources(KubernetesContract):
 class RepositorySpec(KubernetesContract):
     """Where the commits are."""
 
-    url: str = Field(min_length=1, description="Clone URL; locally also a path.")
-    main_ref: str | None = Field(
+    url: str = Field(min_length=1, max_length=2048, description="Clone URL; locally also a path.")
+    main_ref: Name | None = Field(
         default=None,
         description="The main arm; the first of origin/main, origin/master, main, master by default.",
     )
@@ -47,16 +54,19 @@ class CommitPair(KubernetesContract):
 class EnvironmentSpec(KubernetesContract):
     """How an arm's environment is made."""
 
-    image: str | None = Field(default=None, description="Container image that arms are built and timed in.")
+    image: str | None = Field(
+        default=None, max_length=512, description="Container image that arms are built and timed in."
+    )
     python: str | None = Field(
         default=None,
+        max_length=32,
         description="Python version such as 3.11; the newest here that the project allows by default.",
     )
-    setup_commands: list[str] | None = Field(default=None, description="Shell commands before the installation.")
-    install_commands: list[str] | None = Field(
+    setup_commands: Commands | None = Field(default=None, description="Shell commands before the installation.")
+    install_commands: Commands | None = Field(
         default=None, description="Shell commands that install an arm; the project's own metadata by default."
     )
-    check_commands: list[str] | None = Field(
+    check_commands: Commands | None = Field(
         default=None, description="Commands that pass on base and must pass on the agent's patch."
     )
     resources: Resources | None = Field(default=None, description="Resources of build containers.")
@@ -66,15 +76,15 @@ class EnvironmentSpec(KubernetesContract):
 class ConfigMapKeyRef(KubernetesContract):
     """One key of a ConfigMap of the item's own namespace."""
 
-    name: str = Field(description="Name of the ConfigMap.")
-    key: str = Field(description="Key that holds the test script.")
+    name: Name = Field(description="Name of the ConfigMap.")
+    key: Name = Field(description="Key that holds the test script.")
 
 
 class GenerateSpec(KubernetesContract):
     """An efficiency test written by a language model."""
 
-    provider: str = Field(description="Name of the provider's configuration, config/main_<provider>.toml.")
-    model: str | None = Field(default=None, description="Model; the provider's configured one by default.")
+    provider: Name = Field(description="Name of the provider's configuration, config/main_<provider>.toml.")
+    model: Name | None = Field(default=None, description="Model; the provider's configured one by default.")
     secret_ref: SecretRef | None = Field(default=None, description="The provider's key.")
     budget_usd: float = Field(default=1.0, ge=0, description="Cap on what one item's generation may cost.")
 
@@ -82,7 +92,7 @@ class GenerateSpec(KubernetesContract):
 class EfficiencyTest(KubernetesContract):
     """Where the efficiency test comes from: one of inline, configMapKeyRef, generate; else the batch's inputs."""
 
-    inline: str | None = Field(default=None, description="The test script's text.")
+    inline: str | None = Field(default=None, max_length=131_072, description="The test script's text.")
     config_map_key_ref: ConfigMapKeyRef | None = Field(default=None, description="A ConfigMap's key that holds it.")
     generate: GenerateSpec | None = Field(
         default=None, description="Let a model write it when no test is supplied for the commit."
@@ -101,19 +111,37 @@ class AgentSpec(KubernetesContract):
 
     enabled: bool = Field(default=False, description="Off unless opted in, in online mode too.")
     kind: Literal["openhands", "command", "replay"] = Field(default="openhands", description="Which agent.")
-    image: str | None = Field(default=None, description="Agent image: a layer on the environment image.")
-    model: str | None = Field(default=None, description="Model that the agent uses.")
+    command: Commands | None = Field(
+        default=None, min_length=1, description="Kind command: the program; it finds its task in ISOBENCH_TASK."
+    )
+    patch: str | None = Field(default=None, max_length=131_072, description="Kind replay: the patch that it applies.")
+    image: str | None = Field(
+        default=None, max_length=512, description="Agent image: a layer on the environment image."
+    )
+    model: Name | None = Field(default=None, description="Model that the agent uses.")
     secret_ref: SecretRef | None = Field(default=None, description="The model's key; only the gateway sees it.")
     max_iterations: int = Field(default=50, ge=1, description="Cap on the agent's steps.")
     budget_usd: float = Field(default=1.0, ge=0, description="Cap in dollars.")
     timeout_minutes: float = Field(default=30.0, gt=0, description="Cap in minutes.")
-    targets: list[str] | None = Field(default=None, description="Files it may change; the human diff's by default.")
-    constraints: list[str] = Field(default_factory=list, description="Sentences added to the task.")
-    primary_metric: str = Field(default="wall time of the efficiency test", description="What to improve.")
+    targets: list[Path] | None = Field(
+        default=None, max_length=1000, description="Files it may change; the human diff's by default."
+    )
+    constraints: list[Sentence] = Field(
+        default_factory=list, max_length=50, description="Sentences added to the task."
+    )
+    primary_metric: Sentence = Field(default="wall time of the efficiency test", description="What to improve.")
     network: Literal["gateway", "open"] = Field(default="gateway", description="What the agent may reach.")
     require_human_speedup: bool = Field(
         default=True, description="Pay the agent only when the human commit is measurably faster."
     )
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        if self.kind == "command" and self.command is None:
+            raise ValueError("agent.kind command needs agent.command: the program and its arguments")
+        if self.kind == "replay" and self.patch is None:
+            raise ValueError("agent.kind replay needs agent.patch: the patch to apply")
+        return self
 
 
 class TimingSpec(KubernetesContract):
@@ -142,8 +170,12 @@ class TimingSpec(KubernetesContract):
         description="loopback lets the workload open sockets inside its empty network namespace.",
     )
     resources: Resources | None = Field(default=None, description="Resources of the timing container.")
-    node_selector: dict[str, str] | None = Field(default=None, description="Nodes that may time.")
-    tolerations: list[dict[str, str]] | None = Field(default=None, description="Taints that timing pods tolerate.")
+    node_selector: Annotated[dict[str, Name], Field(max_length=32)] | None = Field(
+        default=None, description="Nodes that may time."
+    )
+    tolerations: list[Annotated[dict[str, Name], Field(max_length=8)]] | None = Field(
+        default=None, max_length=32, description="Taints that timing pods tolerate."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -155,9 +187,9 @@ class TimingSpec(KubernetesContract):
 class WorkspaceSpec(KubernetesContract):
     """The item's volume on a cluster: one of its own, or a directory on a shared claim."""
 
-    storage_class_name: str | None = Field(default=None, description="Storage class of the item's own claim.")
-    size: str | None = Field(default=None, description="Size of the item's own claim, such as 10Gi.")
-    claim_name: str | None = Field(default=None, description="An existing ReadWriteMany claim instead.")
+    storage_class_name: Name | None = Field(default=None, description="Storage class of the item's own claim.")
+    size: Quantity | None = Field(default=None, description="Size of the item's own claim, such as 10Gi.")
+    claim_name: Name | None = Field(default=None, description="An existing ReadWriteMany claim instead.")
 
     @model_validator(mode="after")
     def _own_or_shared(self) -> Self:
@@ -169,11 +201,24 @@ class WorkspaceSpec(KubernetesContract):
 class OutputSpec(KubernetesContract):
     """Where records go."""
 
-    store: str = Field(default="file://data", pattern=r"^(s3|file)://.+", description="s3://... or file://...")
-    dataset: str | None = Field(default=None, description="Dataset file's name; the batch's by default.")
-    endpoint: str | None = Field(default=None, description="Address of an S3 server other than AWS.")
+    store: str = Field(
+        default="file://data", pattern=r"^(s3|file)://.+", max_length=1024, description="s3://... or file://..."
+    )
+    dataset: Name | None = Field(default=None, description="Dataset file's name; the batch's by default.")
+    endpoint: str | None = Field(default=None, max_length=1024, description="Address of an S3 server other than AWS.")
     secret_ref: SecretRef | None = Field(default=None, description="Store credentials; only collect sees them.")
-    service_account_name: str | None = Field(default=None, description="Or a service account that has access.")
+    service_account_name: Name | None = Field(default=None, description="Or a service account that has access.")
+
+
+class InputsSpec(KubernetesContract):
+    """One archive of extraction files and tests, made by `isobench plan`."""
+
+    uri: str = Field(
+        min_length=1, max_length=2048, description="file://..., s3://..., or a path relative to the manifest."
+    )
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", max_length=64, description="Digest of the archive.")
+    endpoint: str | None = Field(default=None, max_length=1024, description="Address of an S3 server other than AWS.")
+    secret_ref: SecretRef | None = Field(default=None, description="Read-only credentials for it.")
 
 
 class ItemTemplate(KubernetesContract):
@@ -186,9 +231,9 @@ class ItemTemplate(KubernetesContract):
     timing: TimingSpec = Field(default_factory=TimingSpec, description="How arms are timed.")
     workspace: WorkspaceSpec = Field(default_factory=WorkspaceSpec, description="Volume on a cluster.")
     output: OutputSpec = Field(default_factory=OutputSpec, description="Where records go.")
-    api: str | None = Field(default=None, description="The record's api field.")
-    queue_name: str | None = Field(default=None, description="Kueue's local queue.")
-    controller_name: str | None = Field(default=None, description="Which release of the operator takes this.")
+    api: Name | None = Field(default=None, description="The record's api field.")
+    queue_name: Name | None = Field(default=None, description="Kueue's local queue.")
+    controller_name: Name | None = Field(default=None, description="Which release of the operator takes this.")
     ttl_seconds_after_finished: int | None = Field(default=None, ge=0, description="Deleted so long after its end.")
 
 
@@ -197,4 +242,5 @@ class CommitBenchmarkSpec(ItemTemplate):
 
     repository: RepositorySpec = Field(description="Where the commits are.")
     commits: CommitPair = Field(description="The human change.")
+    inputs: InputsSpec | None = Field(default=None, description="Where a test that is supplied for head is found.")
     suspend: bool = Field(default=False, description="Start nothing new while true.")

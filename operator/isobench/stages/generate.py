@@ -1,7 +1,6 @@
 """generate: a model writes the efficiency test, or mends the one that failed; one question an attempt, paid once."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,13 +14,12 @@ from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import Cost
 from isobench.engine.generation import told_of
-from isobench.engine.leaks import HumanChange, added_lines, refuse_leaks, without_lines_of
+from isobench.engine.leaks import refuse_leaks
 from isobench.engine.money import balance
 from isobench.engine.test_prompt import Message, repair, script_in
 from isobench.engine.workspace import Workspace
 from isobench.stages.attempt import Clock, Done, attempt
-
-LARGEST_SOURCE = 4 * 2**20
+from isobench.stages.human_change import human_change
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def _generate(request: StageRequest, ports: GeneratePorts) -> Done:
             completion = ports.llm.complete(messages, gateway, asked.model)
     write_text(_answer(folder), completion.text)
     script = script_in(_usable(completion))
-    refuse_leaks(script, _human_change(prepared, extraction))
+    refuse_leaks(script, human_change(prepared, extraction))
     write_text(ports.workspace.test, script)
     write_json(_usage(folder), _cost(request, ports).model_dump(mode="json"))
     return Done()
@@ -88,25 +86,6 @@ def _usable(completion: Completion) -> str:
             "the answer was cut off at its largest length: write a shorter script, or raise max_tokens",
         )
     return completion.text
-
-
-def _human_change(prepared: Prepared, extraction: Extraction | None) -> HumanChange:
-    commits = prepared.commits
-    lines = added_lines(commits.patch)
-    base = prepared.arm("base")
-    for source in _sources(Path(base.tree)) if base is not None else ():
-        if not lines:
-            break
-        lines = without_lines_of(source.read_text(encoding="utf-8", errors="replace"), lines)
-    return HumanChange(commits.head_commit, commits.subject, extraction.pr_url if extraction else None, lines)
-
-
-def _sources(tree: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(tree):
-        for name in names:
-            path = Path(folder, name)
-            if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST_SOURCE:
-                yield path
 
 
 def _cost(request: StageRequest, ports: GeneratePorts) -> Cost:
