@@ -106,7 +106,7 @@ def test_an_unknown_key_of_a_manifest_is_refused_with_the_nearest_known_one(path
 
 def test_an_unknown_key_that_is_near_to_nothing_is_answered_by_the_keys_that_are_known_there():
     (sentence,) = refused(CommitBenchmarkBatch, changed(("spec", "inputs"), {"zzz": 1, "uri": "a", "sha256": "0" * 64}))
-    assert sentence == "spec.inputs.zzz: no such key; known keys are secretRef, sha256, uri"
+    assert sentence == "spec.inputs.zzz: no such key; known keys are endpoint, secretRef, sha256, uri"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from isobench.adapters.manifests import manifest_text
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.configuration import Configuration
-from isobench.contracts.objects import COMMITS_PER_BATCH, BatchInputs, CommitBenchmarkBatch
+from isobench.contracts.objects import COMMITS_PER_BATCH, CommitBenchmarkBatch
+from isobench.contracts.spec import InputsSpec
 from isobench.engine.plan import items_of
 from isobench.engine.planning import (
     LONGEST_NAME,
@@ -134,7 +135,7 @@ def test_later_parts_share_the_first_ones_budget():
 @given(st.lists(st.tuples(HASHES, st.none() | HASHES), min_size=1, max_size=5, unique_by=lambda pair: pair[0]))
 def test_a_manifest_reads_back_as_the_batch_that_it_was_written_from(pairs):
     items = [PlannedItem(head, base, "") for head, base in pairs]
-    inputs = BatchInputs(uri="set.inputs.tar.gz", sha256="0" * 64)
+    inputs = InputsSpec(uri="set.inputs.tar.gz", sha256="0" * 64)
     batch = batch_of("set", items, shared(configured(timing={"cores": 2})), inputs, None)
     read = CommitBenchmarkBatch.parse(yaml.safe_load(manifest_text(batch)), "manifest")
     assert read == batch

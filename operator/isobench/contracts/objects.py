@@ -10,7 +10,9 @@ from isobench.contracts.spec import (
     CommitRef,
     EfficiencyTest,
     EnvironmentSpec,
+    InputsSpec,
     ItemTemplate,
+    Name,
     RepositorySpec,
     SecretRef,
 )
@@ -60,16 +62,8 @@ class BatchCommit(KubernetesContract):
         default=None, description="Another way to build than the template's, for a batch over several repositories."
     )
     agent: AgentChoice | None = Field(default=None, description="Opts this commit in or out.")
-    model: str | None = Field(default=None, description="Another model than the template's.")
+    model: Name | None = Field(default=None, description="Another model than the template's.")
     sample: int | None = Field(default=None, ge=1, description="Number of this attempt at the same pair.")
-
-
-class BatchInputs(KubernetesContract):
-    """One archive of extraction files and tests, made by `isobench plan`."""
-
-    uri: str = Field(min_length=1, description="file://..., s3://..., or a path relative to the manifest.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the archive.")
-    secret_ref: SecretRef | None = Field(default=None, description="Read-only credentials for it.")
 
 
 class BatchTemplate(ItemTemplate):
@@ -81,7 +75,7 @@ class BatchTemplate(ItemTemplate):
 class PublishSpec(KubernetesContract):
     """Publishing of the finished dataset to the hub; off unless given."""
 
-    repo: str = Field(min_length=1, description="Hub repository: a URL, user/name, or user.")
+    repo: Name = Field(description="Hub repository: a URL, user/name, or user.")
     min_records: int = Field(default=1, ge=1, description="Publish nothing below so many records.")
     private: bool = Field(default=True, description="Create the repository private.")
     secret_ref: SecretRef | None = Field(default=None, description="The hub token; only the publish Job sees it.")
@@ -93,12 +87,12 @@ class BatchSpec(KubernetesContract):
     commits: list[BatchCommit] = Field(
         min_length=1, max_length=COMMITS_PER_BATCH, description="The items; atomic list of at most 1,000."
     )
-    inputs: BatchInputs | None = Field(default=None, description="Extraction files and tests.")
+    inputs: InputsSpec | None = Field(default=None, description="Extraction files and tests.")
     template: BatchTemplate = Field(default_factory=BatchTemplate, description="What all items share.")
     parallelism: int = Field(default=1, ge=1, le=1000, description="Unfinished items at most.")
     agent_parallelism: int = Field(default=1, ge=1, le=1000, description="Agents at most.")
     budget_usd: float | None = Field(default=None, ge=0, description="Cap on what all items may cost together.")
-    budget_ref: str | None = Field(default=None, description="Name of the batch whose budget this one shares.")
+    budget_ref: Name | None = Field(default=None, description="Name of the batch whose budget this one shares.")
     fail_fast: bool = Field(default=False, description="Start nothing new after the first failure.")
     suspend: bool = Field(default=False, description="Start nothing new while true.")
     publish: PublishSpec | None = Field(default=None, description="Publish when all items have ended.")

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     ALREADY_RECORDED = "AlreadyRecorded"
 
     INVALID_SPEC = "InvalidSpec"
+    ITEM_DELETED = "ItemDeleted"
 
     REPOSITORY_UNREACHABLE = "RepositoryUnreachable"
     REPOSITORY_EMPTY = "RepositoryEmpty"
@@ -109,6 +110,7 @@ CONSEQUENCES: dict[Reason, Consequence] = {
     Reason.RECORDED: _final(Family.DONE, "nothing"),
     Reason.ALREADY_RECORDED: _final(Family.DONE, "nothing: the dataset has a record for this commit"),
     Reason.INVALID_SPEC: _final(Family.INPUT, "correct the field that the message names"),
+    Reason.ITEM_DELETED: _final(Family.INPUT, "nothing, if that was meant; else plan the commit in another batch"),
     Reason.REPOSITORY_UNREACHABLE: _final(Family.REPOSITORY, "check the URL, the network and the credentials"),
     Reason.REPOSITORY_EMPTY: _final(Family.REPOSITORY, "name a repository that has commits"),
     Reason.REPOSITORY_SHALLOW: _final(Family.REPOSITORY, "run `git fetch --unshallow` in it, or name its origin"),

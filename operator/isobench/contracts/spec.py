@@ -10,7 +10,7 @@ CommitRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{7,40}$", max
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 """What an object, a key, a branch or a model is called. Bounds let the API server reckon what its rules may cost."""
 Command = Annotated[str, StringConstraints(max_length=16_384)]
-Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Quantity = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 ResourceList = Annotated[dict[str, Quantity], Field(max_length=16)]
@@ -123,12 +123,10 @@ class AgentSpec(KubernetesContract):
     max_iterations: int = Field(default=50, ge=1, description="Cap on the agent's steps.")
     budget_usd: float = Field(default=1.0, ge=0, description="Cap in dollars.")
     timeout_minutes: float = Field(default=30.0, gt=0, description="Cap in minutes.")
-    targets: list[Path] | None = Field(
+    targets: list[FilePath] | None = Field(
         default=None, max_length=1000, description="Files it may change; the human diff's by default."
     )
-    constraints: list[Sentence] = Field(
-        default_factory=list, max_length=50, description="Sentences added to the task."
-    )
+    constraints: list[Sentence] = Field(default_factory=list, max_length=50, description="Sentences added to the task.")
     primary_metric: Sentence = Field(default="wall time of the efficiency test", description="What to improve.")
     network: Literal["gateway", "open"] = Field(default="gateway", description="What the agent may reach.")
     require_human_speedup: bool = Field(

@@ -57,7 +57,9 @@ class StageStatus(KubernetesContract):
 class Condition(KubernetesContract):
     """One question of a fixed set, answered True, False or Unknown."""
 
-    type: Literal["Succeeded", "NetworkIsolated", "BudgetWithinCap", "RecordStored"] = Field(description="Which.")
+    type: Literal["Succeeded", "NetworkIsolated", "BudgetWithinCap", "RecordStored", "Published"] = Field(
+        description="Which."
+    )
     status: Literal["True", "False", "Unknown"] = Field(description="The answer.")
     reason: str = Field(description="One word for it.")
     message: str = Field(default="", description="One sentence for it.")
@@ -97,6 +99,7 @@ class Waiting(KubernetesContract):
 
     why: str = Field(description="What it waits for.")
     position: int | None = Field(default=None, ge=1, description="Position in that queue.")
+    message: str = Field(default="", description="One sentence for it.")
 
 
 class CommitBenchmarkStatus(KubernetesContract):
@@ -142,6 +145,25 @@ class LedgerRow(KubernetesContract):
     spent_usd: float = Field(default=0.0, ge=0, description="Settled.")
 
 
+class ClosingName(StrEnum):
+    """What follows the last item of a batch."""
+
+    EXPORT = "export"
+    PUBLISH = "publish"
+
+
+class ClosingStatus(KubernetesContract):
+    """One attempt at a batch's export or publication."""
+
+    name: ClosingName = Field(description="export or publish.")
+    attempt: int = Field(default=1, ge=1, description="Counts from 1.")
+    of: str = Field(description="Digest of what it exports or publishes; another content is another attempt.")
+    state: StageState = Field(description="Where the attempt stands.")
+    started_at: datetime | None = Field(default=None, description="When it was claimed.")
+    finished_at: datetime | None = Field(default=None, description="When its end was observed.")
+    message: str = Field(default="", description="One sentence for a person.")
+
+
 class CommitBenchmarkBatchStatus(KubernetesContract):
     """What became of a batch so far; money is granted by writing its ledger before a paid stage starts."""
 
@@ -154,5 +176,13 @@ class CommitBenchmarkBatchStatus(KubernetesContract):
     reasons: dict[str, int] = Field(default_factory=dict, description="How many items ended by each reason.")
     reserved_usd: float = Field(default=0.0, ge=0, description="Granted and not settled, all items together.")
     spent_usd: float = Field(default=0.0, ge=0, description="Settled, all items together.")
+    finished_by: datetime | None = Field(default=None, description="When it should be done, at the pace so far.")
+    closing: list[ClosingStatus] = Field(default_factory=list, description="Attempts at export and publication.")
+    dataset_uri: str | None = Field(default=None, description="The exported dataset.")
     conditions: list[Condition] = Field(default_factory=list, description="Answers by type.")
     waiting: Waiting | None = Field(default=None, description="Why nothing happens at the moment.")
+
+    @property
+    def outcome(self) -> Condition | None:
+        """The condition `Succeeded`, or None before the first decision."""
+        return next((condition for condition in self.conditions if condition.type == "Succeeded"), None)

@@ -61,23 +61,35 @@ BUDGET_RULE = Rule(
     "budgetUsd can't go below what is spent and reserved; suspend the batch to stop it",
 )
 
+LONGEST_ITEM_NAME, LONGEST_BATCH_NAME = 63, 50
+
+
+def named_within(characters: int, why: str) -> Rule:
+    """A rule on the object's own name."""
+    return Rule(
+        f"self.metadata.name.size() <= {characters}",
+        f"the name is longer than {characters} characters and {why}; choose a shorter one",
+    )
+
+
 COMMIT_BENCHMARK = Kind(
     CommitBenchmark,
     plural="commitbenchmarks",
     short="cb",
     columns=[
-        Column("Outcome", f"{_OUTCOME}.reason"),
-        Column("Stage", ".status.stages[-1:].name"),
+        Column("State", f"{_OUTCOME}.reason"),
         Column("Verdict", ".status.result.verdict"),
         Column("Speedup", ".status.result.speedup", "number"),
         Column("USD", ".status.cost.measuredUsd", "number"),
         Column("Waiting", ".status.waiting.why"),
         Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Position", ".status.waiting.position", "integer", priority=1),
         Column("Head", ".spec.commits.head", priority=1),
         Column("Repository", ".spec.repository.url", priority=1),
         Column("Message", f"{_OUTCOME}.message", priority=1),
     ],
     spec_rules=immutable(CommitBenchmarkSpec, ITEM_MUTABLE, "CommitBenchmark"),
+    rules=[named_within(LONGEST_ITEM_NAME, "could be no label of its pods")],
 )
 
 COMMIT_BENCHMARK_BATCH = Kind(
@@ -85,6 +97,7 @@ COMMIT_BENCHMARK_BATCH = Kind(
     plural="commitbenchmarkbatches",
     short="cbb",
     columns=[
+        Column("State", f"{_OUTCOME}.reason"),
         Column("Items", ".status.total", "integer"),
         Column("Running", ".status.running", "integer"),
         Column("Done", ".status.done", "integer"),
@@ -92,6 +105,7 @@ COMMIT_BENCHMARK_BATCH = Kind(
         Column("USD", ".status.spentUsd", "number"),
         Column("Budget", ".spec.budgetUsd", "number"),
         Column("Waiting", ".status.waiting.why"),
+        Column("Finished-By", ".status.finishedBy"),
         Column("Age", ".metadata.creationTimestamp", "date"),
         Column("Reserved", ".status.reservedUsd", "number", priority=1),
         Column("Message", f"{_OUTCOME}.message", priority=1),
@@ -102,8 +116,19 @@ COMMIT_BENCHMARK_BATCH = Kind(
             "has(self.template.repository) || self.commits.all(commit, has(commit.repository))",
             "a commit has no repository: give template.repository, or each commit its own",
         ),
+        Rule(
+            "!has(self.budgetUsd) || !has(self.budgetRef)",
+            "give budgetUsd, or budgetRef to share another batch's budget, not both",
+        ),
     ],
-    rules=[BUDGET_RULE],
+    rules=[
+        BUDGET_RULE,
+        named_within(LONGEST_BATCH_NAME, "leaves no room for a number and a commit in its items' names"),
+        Rule(
+            "!has(self.spec.budgetRef) || self.spec.budgetRef != self.metadata.name",
+            "budgetRef names this batch itself; leave it out and give budgetUsd",
+        ),
+    ],
 )
 
 KINDS = (COMMIT_BENCHMARK, COMMIT_BENCHMARK_BATCH)

@@ -98,6 +98,7 @@ def _item(batch: CommitBenchmarkBatch, commit: BatchCommit, repository: Reposito
         | {
             "repository": repository,
             "commits": CommitPair(head=commit.head, base=commit.base),
+            "inputs": batch.spec.inputs,
             "environment": commit.environment or template.environment,
             "test": commit.test or template.test,
             "agent": agent,

@@ -10,18 +10,17 @@ from isobench.contracts.configuration import Configuration
 from isobench.contracts.objects import (
     COMMITS_PER_BATCH,
     BatchCommit,
-    BatchInputs,
     BatchSpec,
     BatchTemplate,
     CommitBenchmarkBatch,
     Metadata,
     PublishSpec,
 )
-from isobench.contracts.spec import EfficiencyTest, GenerateSpec, OutputSpec, RepositorySpec
+from isobench.contracts.spec import EfficiencyTest, GenerateSpec, InputsSpec, OutputSpec, RepositorySpec
 from isobench.engine.dataset_names import dataset_file_name
 
-LONGEST_NAME = 57
-"""Characters of a batch's name: 63 that a DNS label has, less a dash and a number."""
+LONGEST_NAME = 46
+"""Characters of a plan's name: the 50 that a batch may have on a cluster, less a dash and a part's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def parts_of(items: Sequence[PlannedItem], name: str) -> Iterator[tuple[str, Seq
 
 
 def batch_of(
-    name: str, items: Sequence[PlannedItem], shared: Shared, inputs: BatchInputs | None, budget_ref: str | None
+    name: str, items: Sequence[PlannedItem], shared: Shared, inputs: InputsSpec | None, budget_ref: str | None
 ) -> CommitBenchmarkBatch:
     """The manifest of one part; all but the first share the first one's budget by ``budget_ref``."""
     return CommitBenchmarkBatch(

@@ -6,7 +6,7 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-_LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
+_LENGTHS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _FORMATS = {"integer": "int64", "number": "double"}
 
 
@@ -22,24 +22,86 @@ class Rule:
         return {"rule": self.expression, "message": self.message}
 
 
+_SAME_COMMIT = Rule("!has(self.base) || self.base != self.head", "base and head are the same commit; leave base out")
+
 RULES: Mapping[str, Sequence[Rule]] = {
+    "RepositorySpec": [
+        Rule(
+            "!self.url.matches('^[A-Za-z][A-Za-z0-9+.-]*://[^/@]*:[^/@]*@')",
+            "url carries a password, which whoever reads this object can see; put it into a Secret and name that in "
+            "credentialsSecretRef",
+        ),
+        Rule(
+            "self.url.contains('://') || self.url.matches('^[^/:@]+@[^/:@]+:.')",
+            "url is a path of one machine, which no pod can read; give https://..., ssh://... or git@host:path",
+        ),
+    ],
+    "CommitPair": [_SAME_COMMIT],
+    "BatchCommit": [_SAME_COMMIT],
     "EfficiencyTest": [
         Rule(
             "(has(self.inline) ? 1 : 0) + (has(self.configMapKeyRef) ? 1 : 0) + (has(self.generate) ? 1 : 0) <= 1",
             "give one of inline, configMapKeyRef and generate, not several",
-        )
+        ),
+        Rule("!has(self.inline) || self.inline.size() > 0", "inline is empty; give the test script's text"),
+    ],
+    "AgentSpec": [
+        Rule(
+            "self.kind != 'command' || has(self.command)",
+            "agent.kind command needs agent.command: the program and its arguments",
+        ),
+        Rule("self.kind != 'replay' || has(self.patch)", "agent.kind replay needs agent.patch: the patch to apply"),
+    ],
+    "Resources": [
+        *(
+            Rule(
+                f"!has(self.{amounts}) || self.{amounts}.all(name, isQuantity(self.{amounts}[name]))",
+                f"{amounts} holds an amount that is no quantity; write 500m, 2 or 4Gi",
+            )
+            for amounts in ("requests", "limits")
+        ),
+        Rule(
+            "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
+            "!isQuantity(self.requests[name]) || !isQuantity(self.limits[name]) || "
+            "quantity(self.requests[name]).compareTo(quantity(self.limits[name])) <= 0)",
+            "a request is above its limit; raise the limit or leave it out",
+        ),
     ],
     "WorkspaceSpec": [
         Rule(
             "!has(self.claimName) || !(has(self.storageClassName) || has(self.size))",
             "give claimName, or storageClassName and size, not both",
-        )
+        ),
+        Rule("!has(self.size) || isQuantity(self.size)", "size is no quantity; write 10Gi"),
     ],
     "TimingSpec": [Rule("self.maxPairs >= self.minPairs", "maxPairs is below minPairs; raise it")],
+    "OutputSpec": [
+        Rule(
+            "!has(self.secretRef) || !has(self.serviceAccountName)",
+            "give secretRef or serviceAccountName, not both",
+        ),
+        Rule(
+            "!has(self.endpoint) || self.store.startsWith('s3://')", "endpoint is for a store of s3://...; leave it out"
+        ),
+    ],
+    "InputsSpec": [
+        Rule(
+            "self.uri.matches('^(s3|file)://.')",
+            "inputs.uri is a path beside the manifest, which no pod can read; plan again with --inputs-to s3://...",
+        )
+    ],
+    "PublishSpec": [
+        Rule("has(self.secretRef)", "publish.secretRef is missing; name the Secret that holds the hub's token")
+    ],
 }
-"""The rules between fields that the models check too, by the model's name."""
+"""The rules between fields, by the model's name: what the models check too, and what only a cluster can't have."""
 
-LIST_KEYS = {"stages": ["name", "attempt"], "conditions": ["type"], "ledger": ["index"]}
+LIST_KEYS = {
+    "stages": ["name", "attempt"],
+    "conditions": ["type"],
+    "ledger": ["index"],
+    "closing": ["name", "attempt"],
+}
 """The lists whose entries are known by keys; every other list is replaced as a whole."""
 
 

@@ -8,7 +8,8 @@ from isobench.adapters.inputs import TEST_SUFFIX, test_in
 from isobench.adapters.inputs_archive import Member, write_archive
 from isobench.adapters.manifests import manifest_text
 from isobench.contracts.base import InvalidInput
-from isobench.contracts.objects import BatchInputs, CommitBenchmarkBatch
+from isobench.contracts.objects import CommitBenchmarkBatch
+from isobench.contracts.spec import InputsSpec
 from isobench.engine.planning import PlannedItem, Shared, batch_of, parts_of
 from isobench.local.planner import Plan
 
@@ -45,12 +46,12 @@ def batches(
         first = first or name
 
 
-def _inputs(plan: Plan, items: Sequence[PlannedItem], manifest: Path, *, absolute: bool) -> BatchInputs | None:
+def _inputs(plan: Plan, items: Sequence[PlannedItem], manifest: Path, *, absolute: bool) -> InputsSpec | None:
     if not any(item.head in plan.extractions or item.head in plan.tested for item in items):
         return None
     archive = manifest.with_name(f"{manifest.stem}.inputs.tar.gz")
     digest = write_archive(archive, _members(plan, items))
-    return BatchInputs(uri=archive.absolute().as_uri() if absolute else archive.name, sha256=digest)
+    return InputsSpec(uri=archive.absolute().as_uri() if absolute else archive.name, sha256=digest)
 
 
 def _members(plan: Plan, items: Sequence[PlannedItem]) -> Iterator[Member]:
