@@ -6,7 +6,7 @@ import os
 import pytest
 
 from building.projects import write_pip, write_project, write_tree
-from isobench.adapters.python.api_snapshot import read_names, take_snapshot
+from isobench.adapters.python.api_snapshot import MEMORY, read_names, take_snapshot
 from isobench.adapters.python.built_environment import BuildRequest
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.adapters.python.interpreters import interpreters
@@ -107,3 +107,22 @@ def test_a_snapshot_that_can_not_be_taken_is_none_and_logged(build, tmp_path):
     assert take_snapshot(environment, tree) is None
     assert "not found" in environment.log.read_text()
     assert not list(environment.path.glob("*api*"))
+
+
+def test_what_has_not_changed_is_not_parsed_again(build, tmp_path):
+    tree = write_project(tmp_path / "tree", MODULES)
+    environment = build(tree)
+    first = take_snapshot(environment, tree)
+    memory = environment.path / MEMORY
+    remembered = json.loads(memory.read_text())
+    core = next(key for key, found in remembered.items() if "_listed" in found["names"] and not found["stars"])
+    remembered[core]["names"] = {"remembered": ""}
+    memory.write_text(json.dumps(remembered))
+    (environment.path / "api.json").unlink()
+
+    second = take_snapshot(environment, tree)
+
+    assert first is not None
+    assert second is not None
+    assert second.names["swift.core"] == {"remembered"}
+    assert second.names["swift.shapes"] == first.names["swift.shapes"]

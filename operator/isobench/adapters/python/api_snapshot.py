@@ -12,6 +12,8 @@ from isobench.adapters.python.built_environment import BuiltEnvironment
 from isobench.contracts.record import ApiSummary
 
 SCRIPT = Path(__file__).with_name("snapshot_script.py")
+MEMORY = "modules.json"
+"""What was read in an environment's modules; an environment that is made from it starts from that."""
 TIMEOUT_SECONDS = 120.0
 
 
@@ -59,7 +61,14 @@ def _take(
 ) -> bool:
     unfinished = path.with_name(f".api.{secrets.token_hex(4)}.json")
     result = run_command(
-        [str(environment.python), "-I", str(SCRIPT), str(tree.resolve()), str(unfinished)],
+        [
+            str(environment.python),
+            "-I",
+            str(SCRIPT),
+            str(tree.resolve()),
+            str(unfinished),
+            str(environment.path / MEMORY),
+        ],
         cwd=environment.path,
         environment={"PATH": os.defpath},
         timeout_seconds=timeout_seconds,

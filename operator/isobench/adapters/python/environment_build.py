@@ -1,4 +1,7 @@
-"""One making of one environment: the ways to resolve its dependencies are tried in turn, each from an empty folder."""
+"""One making of one environment: derived from one before where that gives the same, else built.
+
+The ways to resolve its dependencies are tried in turn, each from an empty folder.
+"""
 
 import hashlib
 import shutil
@@ -10,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from isobench.adapters.commands import RunCommand, run_command
+from isobench.adapters.files import read_json
+from isobench.adapters.made_once import MARKER
 from isobench.adapters.python.build_commands import BuildCommands
 from isobench.adapters.python.build_variables import build_variables, package_sources, version_variables
 from isobench.adapters.python.built_environment import BuildRequest
+from isobench.adapters.python.derivation import Lineage, find_derivation
 from isobench.adapters.python.fresh_environment import FreshEnvironment
 from isobench.adapters.python.interpreters import Interpreter
 from isobench.adapters.python.wheels import WheelBuilder
@@ -33,6 +39,7 @@ class EnvironmentBuild:
     steps: BuildSteps
     interpreter: Interpreter
     folder: Path
+    lineage: Lineage
     work_root: Path
     uv: Path
     person: Mapping[str, str]
@@ -75,9 +82,19 @@ class EnvironmentBuild:
             run_command=self.run_command,
         )
         try:
-            return self._first_that_works(ways, commands, [])
+            return self._derive(commands) or self._first_that_works(ways, commands, [])
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def _derive(self, commands: BuildCommands) -> dict[str, Any] | None:
+        """Make it from the newest environment of its lineage; None where that would not give the same."""
+        derivation = find_derivation(self.lineage, self.request.tree)
+        if derivation is None:
+            return None
+        derivation.make(self.folder, commands)
+        self.lineage.keep(self.folder, derivation.origin)
+        donor = read_json(derivation.donor / MARKER)
+        return self._facts(donor["lock"], donor["as_of"], donor["fallbacks"])
 
     def _first_that_works(
         self, ways: Sequence[Attempt], commands: BuildCommands, notes: Sequence[str]
@@ -90,7 +107,7 @@ class EnvironmentBuild:
                 raise
             note = f"{_in_words(way)} did not work: {failure.message}"
             return self._first_that_works(others, commands, [*notes, note])
-        return self._facts(environment.lock(), way, notes)
+        return self._facts(environment.lock(), way.as_of.isoformat() if way.as_of else None, notes)
 
     def _build(self, way: Attempt, commands: BuildCommands) -> FreshEnvironment:
         for leftover in ("venv", "source", "wheel"):
@@ -110,7 +127,9 @@ class EnvironmentBuild:
             case Wheel(build_system):
                 decisive = (str(self.work_root), way.as_of, package_sources(self.person), self.system)
                 wheels = WheelBuilder(self.folder.parent, self.interpreter, decisive)
-                environment.install_wheel(wheels, build_system, self._versions())
+                origin = environment.install_wheel(wheels, build_system, self._versions(), self.request.tree)
+                if not self.steps.setup_commands:  # what a person's commands read and write is unknown
+                    self.lineage.keep(self.folder, origin)
                 shutil.rmtree(self.folder / "source")
             case Requirements():
                 environment.install_requirements()
@@ -130,13 +149,14 @@ class EnvironmentBuild:
             return {}
         return version_variables(self.request.version, self.project, self.request.distribution)
 
-    def _facts(self, lock: Sequence[str], way: Attempt, notes: Sequence[str]) -> dict[str, Any]:
+    def _facts(self, lock: Sequence[str], as_of: str | None, fallbacks: Sequence[str]) -> dict[str, Any]:
         digest = hashlib.sha256("\n".join([self.request.tree_hash, self.interpreter.version, *lock]).encode())
         return {
             "install_sha": digest.hexdigest()[:40],
             "lock": lock,
-            "as_of": way.as_of.isoformat() if way.as_of else None,
-            "notes": [*notes, *self._differences_from_base(lock)],
+            "as_of": as_of,
+            "fallbacks": fallbacks,
+            "notes": [*fallbacks, *self._differences_from_base(lock)],
         }
 
     def _differences_from_base(self, lock: Sequence[str]) -> list[str]:

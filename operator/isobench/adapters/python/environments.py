@@ -1,9 +1,9 @@
 """Environments of arms, each built once per set of inputs and kept at its final path in the work root.
 
 Three things keep arms comparable. Every arm of an item gets base's Python and base's versions of dependencies where it
-allows them (`BuildRequest.like`). Dependencies are resolved as of the commit's date, not today's. And every built
-environment is the product of its own build, a control arm's too: only the backend's tools and the registry's downloads
-are shared.
+allows them (`BuildRequest.like`). Dependencies are resolved as of the commit's date, not today's. And no two arms share
+a file: each environment is a build of its own, or a copy of one that its own build would not differ from (a control
+arm's only of other control arms').
 """
 
 import os
@@ -19,12 +19,13 @@ from isobench.adapters.commands import RunCommand, run_command
 from isobench.adapters.made_once import Made, make_once
 from isobench.adapters.python.build_variables import package_sources
 from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
+from isobench.adapters.python.derivation import Lineage
 from isobench.adapters.python.environment_build import EnvironmentBuild
 from isobench.adapters.python.interpreters import Interpreter, interpreters
 from isobench.engine.build_plan import attempts, build_steps, cache_key, choose_python, resolve_as_of
 from isobench.engine.project_metadata import FILES, Project, read_project
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised whenever the same inputs would give another environment than before."""
 
 
@@ -67,28 +68,27 @@ class EnvironmentBuilder:
         steps = build_steps(project, request.spec)
         interpreter = self._interpreter(project, request)
         ways = attempts(steps.installation, _dates(request), has_lock=bool(request.like and request.like.lock))
-        sources = package_sources(self.person)
-        key = cache_key(
-            layout=LAYOUT,
-            root=self.work_root,
-            # The whole tree: which of its files a backend reads is known to the backend only.
-            tree=request.tree_hash,
-            steps=steps,
-            interpreter=interpreter,
-            platform=self.system,
-            lock=request.like.lock if request.like else (),
-            ways=ways,
-            version=request.version if project.versioned_by_history else None,
-            replica=request.replica,
-            sources=sources,
-        )
-        folder = self.work_root / "environments" / key
+        but_the_tree: dict[str, object] = {
+            "layout": LAYOUT,
+            "root": self.work_root,
+            "steps": steps,
+            "interpreter": interpreter,
+            "platform": self.system,
+            "lock": request.like.lock if request.like else (),
+            "ways": ways,
+            "version": request.version if project.versioned_by_history else None,
+            "replica": request.replica,
+            "sources": package_sources(self.person),
+        }
+        environments = self.work_root / "environments"
+        folder = environments / cache_key(tree=request.tree_hash, **but_the_tree)
         build = EnvironmentBuild(
             request,
             project,
             steps,
             interpreter,
             folder,
+            Lineage(environments, cache_key(**but_the_tree)),
             self.work_root,
             self.uv,
             self.person,

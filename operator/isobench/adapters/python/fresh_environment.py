@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isobench.adapters.python.build_commands import BuildCommands
+from isobench.adapters.python.derivation import read_origin
 from isobench.adapters.python.wheels import WheelBuilder
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.engine.build_plan import NEEDS_ROOT, was_refused_without_root
+from isobench.engine.derivation import Origin
 from isobench.engine.project_metadata import BuildSystem
 
 
@@ -56,8 +58,10 @@ class FreshEnvironment:
             self.commands.run(command, self.source, {**self._activated(), **versions})
         self._compile()
 
-    def install_wheel(self, builder: WheelBuilder, build_system: BuildSystem, versions: Mapping[str, str]) -> None:
-        """Build the arm's wheel, and install what it requires and then itself."""
+    def install_wheel(
+        self, builder: WheelBuilder, build_system: BuildSystem, versions: Mapping[str, str], tree: Path
+    ) -> Origin:
+        """Build the arm's wheel, and install what it requires and then itself; what of ``tree`` decided the wheel."""
         own = replace(self.commands, variables={**self.commands.variables, **versions})
         wheel = builder.build(self.source, build_system, self.folder / "wheel", own)
         wanted = self.folder / "requirements.in"
@@ -65,7 +69,9 @@ class FreshEnvironment:
         self._install_requirements_of(wanted)
         # Past uv's cache, which would keep a copy of every arm that was ever built.
         self._install("--no-deps", "--no-cache", "--compile-bytecode", wheel)
+        origin = read_origin(tree, wheel)
         shutil.rmtree(wheel.parent)
+        return origin
 
     def install_requirements(self) -> None:
         """Install the arm's requirements.txt, and put its tree on the path."""

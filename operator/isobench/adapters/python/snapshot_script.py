@@ -2,13 +2,15 @@
 
 Nothing of the arm is imported, so nothing of it runs, and a snapshot takes no longer than parsing. Compiled modules are
 listed without names. Arguments: the arm's tree, for what is not installed as files of its own (an editable install),
-and the file that the snapshot is written to, as JSON: {"python", "distributions": {name: version}, "modules": {module:
-{name: signature, or "" for other things}}, "errors": {module: why}}.
+the file that the snapshot is written to, as JSON: {"python", "distributions": {name: version}, "modules": {module:
+{name: signature, or "" for other things}}, "errors": {module: why}}, and a file of what was read in modules before,
+which need not be there: what has not changed since is not parsed again.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.machinery
 import importlib.metadata
 import json
@@ -22,30 +24,50 @@ _SUFFIXES = (".py", *importlib.machinery.EXTENSION_SUFFIXES)
 _NOT_THE_PACKAGE = {"tests", "test", "testing", "docs", "doc", "examples", "benchmarks", "build", "dist", "setup"}
 
 
-def main(tree: Path, out: Path) -> None:
+def main(tree: Path, out: Path, memory: Path) -> None:
     """Write the snapshot of the arm that is installed in this Python, or lies in ``tree``, to ``out``."""
     own = [found for found in importlib.metadata.distributions() if _is_the_arm(found)]
     files = dict(_installed_files(own)) or dict(_files_of_tree(tree))
-    modules: dict[str, dict[str, str]] = {}
-    stars: dict[str, list[str]] = {}
-    errors: dict[str, str] = {}
-    for module, file in sorted(files.items()):
-        try:
-            found = _Names(module, file.name.startswith("__init__."), set(files))
-            if file.suffix == ".py":
-                found.visit_body(ast.parse(file.read_bytes()))
-        except (SyntaxError, ValueError, RecursionError, OSError) as error:
-            errors[module] = f"{type(error).__name__}: {error}"
-        else:
-            modules[module], stars[module] = found.public(), found.stars
-    _follow_stars(modules, stars)
+    known = json.loads(memory.read_text(encoding="utf-8")) if memory.is_file() else {}
+    keys = {module: _key(module, file, sorted(files)) for module, file in files.items()}
+    read = {
+        module: known[keys[module]] if keys[module] in known else _read(module, file, set(files))
+        for module, file in sorted(files.items())
+    }
+    remembered = out.with_suffix(".memory")
+    remembered.write_text(json.dumps({keys[module]: found for module, found in read.items()}), encoding="utf-8")
+    remembered.replace(memory)
+    modules = {module: found["names"] for module, found in read.items() if not found["error"]}
+    _follow_stars(modules, {module: read[module]["stars"] for module in modules})
     snapshot = {
         "python": platform.python_version(),
         "distributions": {found.metadata["Name"]: found.version for found in own},
         "modules": modules,
-        "errors": errors,
+        "errors": {module: found["error"] for module, found in read.items() if found["error"]},
     }
     out.write_text(json.dumps(snapshot, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _key(module: str, file: Path, modules: list[str]) -> str:
+    """The digest of everything that decides what is read in a module: which others there are, too."""
+    try:
+        content = file.read_bytes() if file.suffix == ".py" else b""
+    except OSError:
+        content = b""
+    told = json.dumps([module, file.name, modules]).encode()
+    return hashlib.sha256(told + content).hexdigest()
+
+
+def _read(module: str, file: Path, modules: set[str]) -> dict[str, Any]:
+    """The names that a module has of its own, the modules that it takes all names from, and what was wrong with it."""
+    found = _Names(module, file.name.startswith("__init__."), modules)
+    error = ""
+    try:
+        if file.suffix == ".py":
+            found.visit_body(ast.parse(file.read_bytes()))
+    except (SyntaxError, ValueError, RecursionError, OSError) as problem:
+        error = f"{type(problem).__name__}: {problem}"
+    return {"names": found.public(), "stars": found.stars, "error": error}
 
 
 def _is_the_arm(distribution: importlib.metadata.Distribution) -> bool:
@@ -180,4 +202,4 @@ def _class_signature(node: ast.ClassDef) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
