@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 from isobench.adapters.files import read_model
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.extraction import Extraction
-from isobench.contracts.objects import BatchInputs
 from isobench.contracts.reasons import ItemFailure, Reason
+from isobench.contracts.spec import InputsSpec
 
 FULL_HASH = 40
 TEST_SUFFIX = "_test_case_generator.py"
@@ -70,7 +70,7 @@ def _test_file(folder: Path, head: str) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def unpack(inputs: BatchInputs | None, manifest: Path, root: Path) -> Supplies:
+def unpack(inputs: InputsSpec | None, manifest: Path, root: Path) -> Supplies:
     """Check the archive's digest and unpack it below ``root``, once per digest.
 
     Raises:
