@@ -7,7 +7,15 @@ verdict, verb or code; never a commit, an item or a pod.
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.registry import Collector
 
 from isobench.contracts.reasons import Family, Reason
@@ -38,6 +46,7 @@ class Metrics:
 
     def __init__(self, version: str) -> None:
         """``version`` is the operator's."""
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         self._known: set[str] = set()
         self._operator(version)
@@ -45,6 +54,7 @@ class Metrics:
 
     def _operator(self, version: str) -> None:
         registry = self.registry
+        ProcessCollector(registry=registry)
         build = Gauge("isobench_build_info", "The operator's version; always 1.", ["version"], registry=registry)
         build.labels(version).set(1)
         self._leader = Gauge("isobench_leader", "1 while this replica leads, else 0.", registry=registry)

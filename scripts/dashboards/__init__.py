@@ -1,0 +1,1 @@
+"""The Grafana dashboards as code: what each shows, and how that becomes JSON."""
