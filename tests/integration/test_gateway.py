@@ -9,80 +9,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
 import openai
 import pytest
 
-from isobench.adapters.models.gateway_process import Gateway, GatewaySettings, running_gateway
+from isobench.adapters.models.gateway_process import running_gateway
 from isobench.adapters.models.ledger import Ledger, read_entries
-from isobench.contracts.configuration import Price
 from isobench.contracts.reasons import ItemFailure, Reason
-from isobench.engine.money import Answer, Balance, Intent, balance
-from llmserver import Breaks, Fails, Garbage, Hangs, ModelServer, Reply, Says, running_model
-
-KEY = "sk-provider-key-that-nobody-may-see"
-HELLO = [{"role": "user", "content": "hello"}]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A client, the gateway that it talks to, and the provider behind it."""
-
-    client: openai.OpenAI
-    gateway: Gateway
-    provider: ModelServer
-    ledger: Path
-
-    @property
-    def balance(self) -> Balance:
-        return balance(read_entries(self.ledger))
-
-    @property
-    def answers(self) -> list[Answer]:
-        return [entry for entry in read_entries(self.ledger) if isinstance(entry, Answer)]
-
-    @property
-    def intents(self) -> list[Intent]:
-        return [entry for entry in read_entries(self.ledger) if isinstance(entry, Intent)]
-
-
-def client_of(gateway: Gateway) -> openai.OpenAI:
-    return openai.OpenAI(
-        base_url=gateway.base_url,
-        api_key=gateway.token,
-        max_retries=2,
-        timeout=30,
-        http_client=openai.DefaultHttpxClient(trust_env=False),
-    )
-
-
-def settings_for(upstream: str, ledger: Path, cap: float = 1.0, timeout: float = 20.0) -> GatewaySettings:
-    return GatewaySettings(
-        upstream=upstream,
-        key=KEY,
-        pricing={"m": Price(input=2.0, output=8.0, cached=0.5)},
-        cap_usd=cap,
-        ledger=ledger,
-        attempt=1,
-        timeout_seconds=timeout,
-        default_max_tokens=1_000,
-    )
-
-
-@contextmanager
-def setting(tmp_path: Path, *script: Reply, cap: float = 1.0, timeout: float = 20.0) -> Iterator[Setting]:
-    ledger = tmp_path / "ledger.jsonl"
-    with (
-        running_model(script) as provider,
-        running_gateway(settings_for(provider.base_url, ledger, cap, timeout), tmp_path / "log") as gateway,
-        client_of(gateway) as client,
-    ):
-        yield Setting(client, gateway, provider, ledger)
+from isobench.engine.money import balance
+from llmserver import Breaks, Fails, Garbage, Hangs, Says
+from llmserver.metered import HELLO, KEY, client_of, setting, settings_for
 
 
 def ended(pid: int) -> bool:
@@ -289,9 +228,11 @@ def test_a_proxy_error_of_which_nobody_knows_what_it_cost_is_charged_and_not_rep
 
 def test_a_used_up_quota_is_final(tmp_path: Path) -> None:
     with setting(tmp_path, Fails(429, "insufficient_quota")) as scene:
-        with pytest.raises(openai.RateLimitError):
+        with pytest.raises(openai.APIStatusError) as error:
             scene.client.chat.completions.create(model="m", messages=HELLO)
+        assert (error.value.status_code, error.value.code) == (402, "insufficient_quota")
         assert len(scene.provider.asked) == 1
+        assert scene.balance.charged_usd == 0
 
 
 def test_a_redirect_is_not_followed_with_the_key(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """What a scripted provider can say, and how each looks on the wire: as one body, or as server-sent events."""
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 MODEL = "scripted"
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,18 @@ class Says:
     tool_calls: Sequence[Mapping[str, Any]] = ()
     usage: Mapping[str, Any] | None = field(default_factory=dict)
 
+    @classmethod
+    def tool(cls, name: str, /, thought: str = "", **arguments: object) -> Self:
+        """A call of one tool, as agents take them."""
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        call = {"id": f"call_{next(_NUMBERS)}", "type": "function", "function": function}
+        return cls(thought, ending="tool_calls", tool_calls=(call,))
+
+    @classmethod
+    def finish(cls, message: str = "done") -> Self:
+        """The call by which an OpenHands agent says that it is done."""
+        return cls.tool("finish", message=message)
+
 
 @dataclass(frozen=True)
 class Fails:
@@ -36,10 +50,11 @@ class Fails:
 
 @dataclass(frozen=True)
 class Garbage:
-    """A success whose body is this."""
+    """A success whose body is this; the provider charges for ``answer``."""
 
     body: bytes
     content_type: str = "application/json"
+    answer: Says = field(default_factory=Says)
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,8 @@ def chat_body(says: Says) -> bytes:
 def chat_events(says: Says, *, with_usage: bool) -> Iterator[bytes]:
     for word in says.text.split(" "):
         yield _event(_chat("chat.completion.chunk", [_delta({"role": "assistant", "content": word + " "})]))
+    for index, call in enumerate(says.tool_calls):
+        yield _event(_chat("chat.completion.chunk", [_delta({"tool_calls": [{**call, "index": index}]})]))
     yield _event(_chat("chat.completion.chunk", [_delta({}, says.ending)]))
     if with_usage:
         yield _event(_with_usage(_chat("chat.completion.chunk", []), chat_usage(says)))
@@ -110,6 +127,7 @@ def chat_usage(says: Says) -> Mapping[str, Any] | None:
 def _response(says: Says, status: str) -> dict[str, Any]:
     part = {"type": "output_text", "text": says.text, "annotations": []}
     message = {"type": "message", "id": "msg_1", "role": "assistant", "status": status, "content": [part]}
+    calls = [_function_call(call) for call in says.tool_calls]
     usage = {
         "input_tokens": says.prompt_tokens,
         "output_tokens": says.completion_tokens,
@@ -123,12 +141,17 @@ def _response(says: Says, status: str) -> dict[str, Any]:
         "created_at": 0,
         "model": MODEL,
         "status": status,
-        "output": [message],
+        "output": [*([message] if says.text else []), *calls],
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
         "usage": usage if status == "completed" else None,
     }
+
+
+def _function_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    item = {"type": "function_call", "id": f"fc_{call['id']}", "call_id": call["id"], "status": "completed"}
+    return item | call["function"]
 
 
 def _chat(kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:

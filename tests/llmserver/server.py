@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,24 +32,36 @@ class Asked:
     body: Mapping[str, Any]
 
 
+Script = Sequence[Reply | Callable[[Asked], Reply]]
+
+
 @dataclass
 class ModelServer:
-    """A running provider: its base URL, what it will say next, what it was asked."""
+    """A running provider: its base URL, what it will say next, what it was asked, and what it charges for."""
 
     base_url: str
-    script: list[Reply]
+    script: list[Reply | Callable[[Asked], Reply]]
     asked: list[Asked] = field(default_factory=list)
+    books: list[Says] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next_reply(self, asked: Asked) -> Reply:
-        """The script's next reply; its last one is repeated."""
+        """The script's next reply, or what its function makes of the request; the last one is repeated."""
         with self.lock:
             self.asked.append(asked)
-            return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+            entry = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        return entry(asked) if callable(entry) else entry
+
+    def charge(self, reply: Reply) -> None:
+        """Enter an answer in the books before any of it is given: whoever hangs up pays too."""
+        if isinstance(reply, Fails):
+            return
+        with self.lock:
+            self.books.append(reply if isinstance(reply, Says) else reply.answer)
 
 
 @contextmanager
-def running_model(script: Sequence[Reply]) -> Iterator[ModelServer]:
+def running_model(script: Script) -> Iterator[ModelServer]:
     """A provider that gives these replies in order, for as long as the block lasts."""
     server = _Server(("127.0.0.1", 0), _Handler)
     model = server.model = ModelServer(f"http://127.0.0.1:{server.server_address[1]}/v1", list(script))
@@ -76,6 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = Asked(self.path, dict(self.headers), json.loads(raw))
         assert isinstance(self.server, _Server)
         reply = self.server.model.next_reply(asked)
+        self.server.model.charge(reply)
         try:
             self._give(asked, reply)
         except ConnectionError:

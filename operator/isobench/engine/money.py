@@ -215,3 +215,16 @@ def balance(entries: Iterable[Entry], attempt: int | None = None) -> Balance:
         prompt_tokens=sum(usage.prompt_tokens for usage in usages),
         completion_tokens=sum(usage.completion_tokens for usage in usages),
     )
+
+
+def charged_calls(entries: Iterable[Entry], attempt: int) -> int:
+    """How many calls of ``attempt`` were made, or may have been: all but those that the provider refused."""
+    own: set[int] = set()
+    refusals: set[int] = set()
+    for entry in entries:
+        if isinstance(entry, Intent):
+            if entry.attempt == attempt:
+                own.add(entry.call)
+        elif entry.outcome == "refused":
+            refusals.add(entry.call)
+    return len(own - refusals)

@@ -1,39 +1,39 @@
-"""The metering gateway: a proxy on loopback to one provider, which alone holds its key and lets no call pass the cap.
+"""The metering gateway: a proxy to one provider, which alone holds its key and lets no call pass a cap.
 
-Every call is written to the ledger and on disk before it is forwarded, and settled when its usage came back. It runs as
-a process of its own (`python -m isobench.adapters.models.gateway`), is told everything through its standard input, and
-ends when that is closed.
+Every call is written to the ledger and on disk before it is forwarded, and settled when its usage came back.
 """
 
-import asyncio
 import hmac
 import json
-import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import aiohttp
 from aiohttp import web
 
-from isobench.adapters.models.gateway_process import GatewayReport, GatewaySettings
+from isobench.adapters.models.gateway_process import GatewaySettings
 from isobench.adapters.models.ledger import Ledger
 from isobench.adapters.models.provider_bodies import Unbounded, server_sent_events, whole_body
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.engine.model_api import Api, BadRequest, ModelRequest, read_event, read_request, usage_of
 from isobench.engine.money import Answer, Intent, Usage, answered, grant, lost, prices_of, refused
-from isobench.probe.kernel import hide_from_debuggers
 
 REQUEST_BYTES = 16 * 2**20
 REFUSAL_BYTES = 64 * 2**10
-CONNECT_SECONDS = 20.0
+
+# Clients repeat 429 and 5xx by themselves, whatever a header says: what must not be repeated gets a status of neither.
+CAP_REACHED = 402
+CALL_LOST = 424
+CALLS_EXHAUSTED = "calls_exhausted"
+QUOTA_USED_UP = b"insufficient_quota"
 
 # A proxy before the provider says these of a server that may have done the work, and may have charged for it.
 UNCERTAIN_STATUSES = frozenset({408, 502, 504, *range(520, 528)})
 PASSED_HEADERS = ("Retry-After", "Retry-After-Ms", "X-Request-Id", "X-Should-Retry")
-DECLINED_STATUSES: Mapping[Reason, int] = {Reason.BUDGET_EXHAUSTED: 402, Reason.MODEL_UNPRICED: 400}
+DECLINED_STATUSES: Mapping[Reason, int] = {Reason.BUDGET_EXHAUSTED: CAP_REACHED, Reason.MODEL_UNPRICED: 400}
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -45,13 +45,14 @@ class Declined(Exception):
     def __init__(self, status: int, code: Reason | str, message: str, *, retry: bool = False) -> None:
         """``code`` is a `Reason` where one applies."""
         self.status = status
-        self.body = {"error": {"type": "isobench", "code": str(code), "message": message, "param": None}}
+        self.code = str(code)
+        self.body = {"error": {"type": "isobench", "code": self.code, "message": message, "param": None}}
         self.retry = retry
         super().__init__(message)
 
     def response(self) -> web.Response:
-        """The answer to the client; ``X-Should-Retry`` is understood by the openai package."""
-        headers = {"X-Should-Retry": str(self.retry).lower()}
+        """The answer to the client; ``X-Should-Retry`` is understood by the openai package, the other by our agents."""
+        headers = {"X-Should-Retry": str(self.retry).lower(), "X-Isobench-Code": self.code}
         return web.json_response(self.body, status=self.status, headers=headers)
 
 
@@ -103,6 +104,7 @@ class MeteringGateway:
         return handle
 
     def _intend(self, request: ModelRequest) -> Intent:
+        self._check_calls()
         wanted = request.max_tokens or self._settings.default_max_tokens
         remaining = self._cap - self._ledger.balance.charged_usd
         try:
@@ -113,6 +115,11 @@ class MeteringGateway:
             raise Declined(DECLINED_STATUSES[failure.reason], failure.reason, failure.message) from None
         except OSError as error:
             raise Declined(507, Reason.DISK_FULL, f"the ledger can't be written: {error.strerror}") from None
+
+    def _check_calls(self) -> None:
+        most = self._settings.max_calls
+        if most is not None and self._ledger.charged_calls(self._settings.attempt) >= most:
+            raise Declined(CAP_REACHED, CALLS_EXHAUSTED, f"all {most} calls of this attempt are used up")
 
     async def _forward(self, http: web.Request, request: ModelRequest, intent: Intent) -> web.StreamResponse:
         url = f"{self._settings.upstream.rstrip('/')}/{request.api.value}"
@@ -142,9 +149,9 @@ class MeteringGateway:
         if answer.status < 400:
             message = f"the provider redirects ({answer.status}): give its final address as base_url"
             raise Declined(421, Reason.MODEL_UNAVAILABLE, message)
+        if QUOTA_USED_UP in body:
+            return web.Response(body=body, status=CAP_REACHED, content_type="application/json")
         headers = {name: answer.headers[name] for name in PASSED_HEADERS if name in answer.headers}
-        if b"insufficient_quota" in body:
-            headers["X-Should-Retry"] = "false"
         return web.Response(body=body, status=answer.status, content_type="application/json", headers=headers)
 
     async def _pass_answer(self, answer: aiohttp.ClientResponse, intent: Intent) -> web.Response:
@@ -192,7 +199,7 @@ class MeteringGateway:
     def _lost(self, intent: Intent, detail: str) -> Declined:
         """Charge the reserve; asking again could pay twice, so the client is told not to."""
         self._settle(lost(intent, detail, _now()))
-        return Declined(502, Reason.PAID_ATTEMPT_LOST, f"{detail}: the call is charged at its reserve")
+        return Declined(CALL_LOST, Reason.PAID_ATTEMPT_LOST, f"{detail}: the call is charged at its reserve")
 
     def _settle(self, answer: Answer) -> None:
         try:
@@ -206,49 +213,3 @@ class MeteringGateway:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-async def _serve(settings: GatewaySettings, ledger: Ledger) -> None:
-    token = "isobench-" + secrets.token_urlsafe(24)
-    async with aiohttp.ClientSession(
-        # A connection that is used once can't have been closed by the provider just before a call is sent on it.
-        connector=aiohttp.TCPConnector(force_close=True),
-        timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds, connect=CONNECT_SECONDS),
-        trust_env=True,
-    ) as upstream:
-        gateway = MeteringGateway(settings, ledger, upstream, token)
-        runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        _report(GatewayReport(port=runner.addresses[0][1], token=token))
-        await _parent_gone()
-        await runner.cleanup()
-
-
-async def _parent_gone() -> None:
-    loop, gone = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), gone.set)
-    await gone.wait()
-    loop.remove_reader(sys.stdin.fileno())
-
-
-def _report(report: GatewayReport) -> None:
-    sys.stdout.write(report.model_dump_json() + "\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    """Serve what standard input says until it is closed; nothing of it is in arguments or environment."""
-    hide_from_debuggers()
-    settings = GatewaySettings.parse(json.loads(sys.stdin.readline()), "the gateway's settings")
-    try:
-        with closing(Ledger(settings.ledger)) as ledger:
-            asyncio.run(_serve(settings, ledger))
-    except ItemFailure as failure:
-        _report(GatewayReport(reason=failure.reason, message=failure.message))
-    except OSError as error:
-        _report(GatewayReport(reason=Reason.INFRASTRUCTURE_ERROR, message=f"{settings.ledger}: {error.strerror}"))
-
-
-if __name__ == "__main__":
-    main()

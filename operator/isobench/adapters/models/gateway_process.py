@@ -31,6 +31,8 @@ class GatewaySettings(Contract):
     cap_usd: float = Field(ge=0, description="Cap on everything in the ledger together.")
     ledger: Path
     attempt: int = Field(ge=1)
+    max_calls: int | None = Field(default=None, ge=1, description="Calls that the attempt may be charged for.")
+    socket: Path | None = Field(default=None, description="Unix socket to serve on; a port of loopback by default.")
     timeout_seconds: float = Field(gt=0, description="Time limit of one call.")
     default_max_tokens: int = Field(ge=1, description="Where a request says nothing.")
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -40,6 +42,7 @@ class GatewayReport(Contract):
     """What a gateway says when it is ready, or why it never will be: one line on its standard output."""
 
     port: int | None = None
+    socket: Path | None = None
     token: str | None = Field(default=None, repr=False, description="What clients show instead of the key.")
     reason: Reason | None = None
     message: str = ""
@@ -47,11 +50,15 @@ class GatewayReport(Contract):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A running gateway, as a client needs it: an OpenAI base URL and a placeholder for the key."""
+    """A running gateway, as a client needs it: an OpenAI base URL and a placeholder for the key.
+
+    Where there is a ``socket``, HTTP goes through it, and the URL's host means nothing.
+    """
 
     base_url: str
     token: str
     pid: int
+    socket: Path | None = None
 
 
 @contextmanager
@@ -64,7 +71,7 @@ def running_gateway(settings: GatewaySettings, log: Path) -> Iterator[Gateway]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "isobench.adapters.models.gateway"],
+            [sys.executable, "-I", "-m", "isobench.adapters.models.gateway_service"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -73,9 +80,10 @@ def running_gateway(settings: GatewaySettings, log: Path) -> Iterator[Gateway]:
         )
     try:
         report = _introduce(process, settings, log)
-        if report.port is None or report.token is None:
+        if report.token is None:
             raise ItemFailure(report.reason or Reason.INFRASTRUCTURE_ERROR, report.message)
-        yield Gateway(f"http://127.0.0.1:{report.port}/v1", report.token, process.pid)
+        host = "gateway" if report.socket else f"127.0.0.1:{report.port}"
+        yield Gateway(f"http://{host}/v1", report.token, process.pid, report.socket)
     finally:
         _end(process)
 

@@ -1,4 +1,4 @@
-"""The ledger of paid calls: an append-only JSONL file of intents and answers, each on disk before what follows it."""
+"""The ledger of paid calls: an append-only JSONL file of intents, each on disk before its call is made, and answers."""
 
 import errno
 import fcntl
@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from isobench.contracts.reasons import ItemFailure, Reason
-from isobench.engine.money import Answer, Balance, Entry, Grant, Intent, balance
+from isobench.engine.money import Answer, Balance, Entry, Grant, Intent, balance, charged_calls
 
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Intent | Answer, Field(discriminator="kind")])
 
@@ -44,12 +44,17 @@ class Ledger:
 
     def close(self) -> None:
         """Let the next writer in."""
+        os.fsync(self._file)
         os.close(self._file)
 
     @property
     def balance(self) -> Balance:
         """What is spent and what is reserved."""
         return balance(self._entries)
+
+    def charged_calls(self, attempt: int) -> int:
+        """How many calls of ``attempt`` count: all but those that the provider refused for nothing."""
+        return charged_calls(self._entries, attempt)
 
     def intend(self, attempt: int, model: str, prompt_tokens: int, granted: Grant, at: datetime) -> Intent:
         """Write that a call is about to be made; only when this returns may it be forwarded.
@@ -67,21 +72,23 @@ class Ledger:
             max_tokens=granted.max_tokens,
             reserved_usd=granted.reserved_usd,
         )
-        self._append(intent)
+        self._append(intent, on_disk=True)
         return intent
 
     def settle(self, answer: Answer) -> None:
-        """Write what became of an intent.
+        """Write what became of an intent; a power cut may take it back, and then the intent's reserve is charged.
 
         Raises:
             OSError: it could not be written; the intent stays charged at its reserve.
         """
-        self._append(answer)
+        self._append(answer, on_disk=False)
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entry: Entry, *, on_disk: bool) -> None:
         line = _ENTRY.dump_json(entry, exclude_none=True) + b"\n"
         try:
             self._write(line)
+            if on_disk:
+                os.fsync(self._file)
         except OSError:
             self._cut()
             raise
@@ -91,7 +98,6 @@ class Ledger:
     def _write(self, line: bytes) -> None:
         if os.write(self._file, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-        os.fsync(self._file)
 
     def _cut(self) -> None:
         os.ftruncate(self._file, self._end)

@@ -105,29 +105,59 @@ class LLMConfigManager:
 
     @contextmanager
     def gateway(
-        self, ledger: Path, attempt: int, cap_usd: float, log: Path, model: str | None = None
+        self,
+        ledger: Path,
+        attempt: int,
+        cap_usd: float,
+        log: Path,
+        model: str | None = None,
+        *,
+        max_calls: int | None = None,
+        socket: Path | None = None,
     ) -> Iterator[Gateway]:
         """A gateway to the provider, for one model, that keeps everything in ``ledger`` together below ``cap_usd``.
+
+        ``max_calls`` bounds what this attempt is charged for; it listens on ``socket``, else on loopback.
 
         Raises:
             ItemFailure: it can't be started, or the model can't be used.
             InvalidInput: no model or no base URL is configured.
         """
+        settings = self.gateway_settings(ledger, attempt, cap_usd, model, max_calls=max_calls, socket=socket)
+        with running_gateway(settings, log) as gateway:
+            yield gateway
+
+    def gateway_settings(
+        self,
+        ledger: Path,
+        attempt: int,
+        cap_usd: float,
+        model: str | None = None,
+        *,
+        max_calls: int | None = None,
+        socket: Path | None = None,
+    ) -> GatewaySettings:
+        """What such a gateway is told, the key included.
+
+        Raises:
+            ItemFailure: the model can't be used.
+            InvalidInput: no model or no base URL is configured.
+        """
         self.require_usable(model)
         name = self.model(model)
-        settings = GatewaySettings(
+        return GatewaySettings(
             upstream=self._base_url(),
             key=self._key(),
             pricing={name: self._pricing[name]},
             cap_usd=cap_usd,
             ledger=ledger,
             attempt=attempt,
+            max_calls=max_calls,
+            socket=socket,
             timeout_seconds=self._llm.timeout_seconds,
             default_max_tokens=self._llm.max_tokens,
             limit_field=self._limit_field(),
         )
-        with running_gateway(settings, log) as gateway:
-            yield gateway
 
     def complete(self, messages: Sequence[Message], gateway: Gateway, model: str | None = None) -> Completion:
         """Ask once; busy and broken providers are asked again a few times, as long as nothing can be paid twice.
