@@ -21,7 +21,7 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class Listing(NamedTuple):
-    """All objects of a list, and the version from which a watch goes on."""
+    """Objects of a list, and the version from which a watch goes on."""
 
     items: list[Object]
     resource_version: str
@@ -67,14 +67,26 @@ class Api:
             return None
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> Listing:
-        """Every object that the label ``selector`` takes, read page by page at one version."""
+        """Every object that the label ``selector`` takes."""
         items: list[Object] = []
+        version = ""
+        async for page in self.pages(kind, namespace, selector):
+            items.extend(page.items)
+            version = page.resource_version
+        return Listing(items, version)
+
+    async def pages(self, kind: Kind, namespace: str | None = None, selector: str = "") -> AsyncIterator[Listing]:
+        """The same list page by page, all at one version: 10,000 objects are never here twice.
+
+        Raises:
+            Gone: reading took so long that the version is not kept any more: begin again.
+        """
         query = {"limit": str(PAGE)} | _selection(selector)
         while True:
             page = await self._transport.answer(Request("list", "GET", kind.path(namespace), query))
-            items.extend(_slim(item) for item in page["items"])
+            yield Listing([_slim(item) for item in page["items"]], page["metadata"]["resourceVersion"])
             if not page["metadata"].get("continue"):
-                return Listing(items, page["metadata"]["resourceVersion"])
+                return
             query = query | {"continue": page["metadata"]["continue"]}
 
     async def watch(

@@ -73,15 +73,11 @@ class Store:
         if before is not None and before["metadata"]["uid"] == uid:
             self._replace(key, before, None)
 
-    def replace(self, listed: Iterable[Object], version: str, namespace: str | None = None) -> None:
-        """Take a whole list as of ``version`` (of ``namespace``, or of all): what it lacks has been deleted since.
+    def retain(self, present: set[Key], version: str, namespace: str | None = None) -> None:
+        """A list as of ``version`` (of ``namespace``, or of all) had ``present``: what else is here was deleted.
 
-        An object that is newer than the list was created after it, by us, and stays.
+        An object that is newer than the list was created after it and stays.
         """
-        present = set()
-        for item in listed:
-            present.add(Key.of(self.kind, item))
-            self.put(item)
         for key in self.keys(namespace):
             item = self._objects[key]
             if key not in present and int(item["metadata"]["resourceVersion"]) <= int(version):
@@ -121,9 +117,14 @@ class Cache:
         self.batches = Store(BATCHES)
         self.jobs = Store(JOBS, index=_item_of_job, keep=_without_template)
 
-    def store(self, kind: Kind) -> Store | None:
-        """The store of ``kind``, if it is one that is cached."""
-        return next((store for store in self if store.kind is kind), None)
+    def store(self, plural: str) -> Store | None:
+        """The store of the kind called ``plural``, if it is cached."""
+        return next((store for store in self if store.kind.plural == plural), None)
+
+    def get(self, key: Key) -> Object | None:
+        """The object called ``key``, if its kind is cached and it is there."""
+        store = self.store(key.kind)
+        return None if store is None else store.get(key)
 
     def __iter__(self) -> Iterator[Store]:
         """The stores."""
@@ -139,7 +140,7 @@ class Cache:
 
     def learn(self, kind: Kind, item: Object) -> None:
         """Take what the API server answered to a write, so that the next decision does not lag behind it."""
-        store = self.store(kind)
+        store = self.store(kind.plural)
         if store is not None:
             store.put(item)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
@@ -19,9 +19,7 @@ _ADDRESS = re.compile(r"\S+:[0-9]{1,5}")
 
 def flag(default: T, help_text: str, *, name: str | None = None, variable: str | None = None, least: int = 0) -> T:
     """A setting with its flag (by default its own name), the variable it may also come from, and its least value."""
-    return cast(
-        T, field(default=default, metadata={"help": help_text, "name": name, "variable": variable, "least": least})
-    )
+    return field(default=default, metadata={"help": help_text, "name": name, "variable": variable, "least": least})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ class ControllerSettings:
         if problems:
             raise InvalidInput("isobench-operator", problems)
 
-    def serves(self, namespace: str) -> bool:
+    def watches(self, namespace: str) -> bool:
         """Whether objects in ``namespace`` are this release's business."""
         return not self.namespaces or namespace in self.namespaces
 

@@ -28,6 +28,8 @@ class Hooks:
 
     counted: Callable[[str, str], None] = lambda verb, code: None
     """Called with verb and status code (or `timeout`, `closed`) of every request."""
+    heard: Callable[[str], None] = lambda date: None
+    """Called with the time that the API server wrote into an answer."""
     before_write: Callable[[], None] = lambda: None
     """Raises NotLeading when this process must not write any more."""
     learned: Callable[[Kind, Object], None] = lambda kind, item: None
@@ -126,6 +128,8 @@ class Transport:
 
     async def _check(self, request: Request, response: aiohttp.ClientResponse) -> None:
         self.hooks.counted(request.verb, str(response.status))
+        if "Date" in response.headers:
+            self.hooks.heard(response.headers["Date"])
         if response.status >= 400:
             wait = response.headers.get("Retry-After", "")
             answer = _status_object(await response.read())

@@ -1,0 +1,217 @@
+"""The operator's process: caches kept warm, an election, work while leading, a clean end."""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from isobench import __version__
+from isobench.controller.api import Api
+from isobench.controller.api_errors import ApiError, Forbidden
+from isobench.controller.cache import Cache
+from isobench.controller.clock import Clock, ServerClock
+from isobench.controller.connection import Connection
+from isobench.controller.election import Election
+from isobench.controller.kinds import CONTROLLER_LABEL, LEASES, Key, Object
+from isobench.controller.metrics import Metrics
+from isobench.controller.object_metrics import ObjectCollector
+from isobench.controller.reflector import Reflector
+from isobench.controller.scope import refuse_overlap, serves
+from isobench.controller.settings import ControllerSettings
+from isobench.controller.transport import Hooks
+from isobench.controller.wakeup import Kopf
+from isobench.controller.web import serve
+from isobench.controller.work import Reconcilers, Work
+
+log = logging.getLogger(__name__)
+
+LAST_RECONCILES = 20.0  # seconds that reconciles may take to end after SIGTERM
+LOST_EVENT = 2.0  # seconds after which an event that only kopf has seen counts as lost
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What reconcilers are made from."""
+
+    api: Api
+    cache: Cache
+    settings: ControllerSettings
+    clock: Clock
+    metrics: Metrics
+    wake: Callable[[Key], None]
+
+
+MakeReconcilers = Callable[[Parts], Reconcilers]
+
+
+class App:
+    """One process of a release."""
+
+    def __init__(self, settings: ControllerSettings, connection: Connection, make: MakeReconcilers) -> None:
+        """Needs a running loop; nothing is read or written before `run`."""
+        self._settings = settings
+        self._clock = ServerClock()
+        self._metrics = Metrics(__version__)
+        self._cache = Cache()
+        heard = Hooks(counted=self._metrics.api_request, heard=self._clock.heard)
+        self._lease_api = Api(connection, self._clock, heard)
+        self._election = Election(self._lease_api, settings, self._clock, time.monotonic)
+        self._api = Api(
+            connection,
+            self._clock,
+            Hooks(heard.counted, heard.heard, self._may_write, self._cache.learn),
+        )
+        self._work = Work(self._cache, self._api, self._metrics, self._clock, time.monotonic)
+        self._reflectors = list(self._make_reflectors())
+        self._kopf = Kopf(settings, connection, self._seen_by_kopf)
+        parts = Parts(self._api, self._cache, settings, self._clock, self._metrics, self._work.wake)
+        self._reconcilers = make(parts)
+        self._refreshing: set[asyncio.Task[None]] = set()
+        self._show_metrics()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set, then end cleanly.
+
+        Raises:
+            ScopeTaken: another release serves the same objects.
+            NotLeading: the Lease was lost.
+            ApiError: the API server refused something that nothing works without.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._api.close)
+            stack.push_async_callback(self._lease_api.close)
+            port = await stack.enter_async_context(serve(self._settings.metrics_port, self._metrics, self._ready))
+            log.info("started", extra={"version": __version__, "port": port})
+            await self._refuse_overlap()
+            tasks = [
+                *(asyncio.create_task(reflector.run()) for reflector in self._reflectors),
+                asyncio.create_task(self._after_sync(self._kopf.run)),
+                asyncio.create_task(self._after_sync(self._lead)),
+            ]
+            stopped = asyncio.create_task(_wait(stop))
+            try:
+                done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                if stopped not in done:
+                    _raise_first(done)
+                await self._finish()
+            finally:
+                await _cancel([stopped, *tasks])
+
+    async def _lead(self) -> None:
+        if self._settings.leader_election:
+            await self._election.acquire()
+            await self._refuse_overlap()
+        for reflector in self._reflectors:
+            await reflector.relist()
+        self._work.begin()
+        self._metrics.leads(True)
+        tasks = [
+            *(asyncio.create_task(self._work.work(self._reconcilers)) for _ in range(self._settings.workers)),
+            asyncio.create_task(self._work.deadlines.ring(self._work.wake)),
+        ]
+        if self._settings.leader_election:
+            tasks.append(asyncio.create_task(self._election.hold()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            _raise_first(done)
+        finally:
+            self._metrics.leads(False)
+            await _cancel(tasks)
+
+    async def _finish(self) -> None:
+        log.info("stopping")
+        self._work.end()
+        try:
+            await asyncio.wait_for(self._work.queue.drain(), LAST_RECONCILES)
+        except TimeoutError:
+            log.warning(
+                "some reconciles did not end in %d s; the next leader goes on from what is written", LAST_RECONCILES
+            )
+        await self._election.release()
+
+    async def _after_sync(self, go_on: Callable[[], Awaitable[None]]) -> None:
+        for reflector in self._reflectors:
+            await reflector.synced.wait()
+        gc.freeze()  # what was listed lives long: a full collection need not walk it
+        await go_on()
+
+    def _ready(self) -> bool:
+        return all(reflector.synced.is_set() for reflector in self._reflectors)
+
+    def _may_write(self) -> None:
+        if self._settings.leader_election:
+            self._election.check()
+
+    def _make_reflectors(self) -> Iterator[Reflector]:
+        ours = f"{CONTROLLER_LABEL}={self._settings.controller_name}"
+        for namespace in self._settings.namespaces or (None,):
+            for store in (self._cache.batches, self._cache.items):
+                yield Reflector(self._api, store, namespace, admits=lambda item: serves(self._settings, item))
+            yield Reflector(self._api, self._cache.jobs, namespace, ours)
+
+    async def _refuse_overlap(self) -> None:
+        refuse_overlap(self._settings, await self._leases(), self._clock())
+
+    async def _leases(self) -> list[Object]:
+        """The Leases of every release of this controller name that we may see."""
+        selector = f"{CONTROLLER_LABEL}={self._settings.controller_name}"
+        try:
+            return (await self._lease_api.list(LEASES, None, selector)).items
+        except Forbidden:
+            places = sorted({self._settings.release_namespace, *self._settings.namespaces})
+            return [lease for place in places for lease in (await self._lease_api.list(LEASES, place, selector)).items]
+
+    def _seen_by_kopf(self, key: Key, version: str) -> None:
+        """kopf's watch is another than ours: what it saw must be here soon, or ours has lost an event."""
+        if self._behind(key, version):
+            asyncio.get_running_loop().call_later(LOST_EVENT, self._repair, key, version)
+
+    def _repair(self, key: Key, version: str) -> None:
+        if self._behind(key, version):
+            task = asyncio.create_task(self._refresh(key))
+            self._refreshing.add(task)
+            task.add_done_callback(self._refreshing.discard)
+
+    async def _refresh(self, key: Key) -> None:
+        try:
+            await self._work.refresh(key)
+        except ApiError as error:
+            log.warning("an event of %s may be lost: %s", key, error)
+
+    def _behind(self, key: Key, version: str) -> bool:
+        known = self._cache.get(key)
+        return known is None or int(known["metadata"]["resourceVersion"]) < int(version)
+
+    def _show_metrics(self) -> None:
+        queue, metrics = self._work.queue, self._metrics
+        metrics.watch_queue(queue.depth, queue.oldest_age)
+        metrics.watch(
+            ObjectCollector(
+                self._cache.items.all,
+                self._cache.batches.all,
+                lambda _: self._settings.namespace_dollars,
+                clock=self._clock,
+                leading=lambda: self._election.leading,
+                seen=metrics.namespace_seen,
+            )
+        )
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _raise_first(done: set[asyncio.Task[None]]) -> None:
+    """Raise what ended one of the tasks, which were to run for ever."""
+    for task in done:
+        task.result()
+    raise RuntimeError("a task that runs for ever ended")
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

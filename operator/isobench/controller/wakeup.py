@@ -1,0 +1,99 @@
+"""kopf, and what is left to it: it watches our two kinds and says that something happened to an object, nothing else.
+
+It runs in a thread with a loop of its own, as its documentation describes embedding: it may end, or be slow, without
+touching the controller's tasks. No handler of it writes, so that it adds no finalizer and no annotation.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from isobench.controller.connection import Connection
+from isobench.controller.kinds import BATCHES, ITEMS, Key, Kind
+from isobench.controller.scope import serves
+from isobench.controller.settings import ControllerSettings
+
+log = logging.getLogger(__name__)
+
+Wake = Callable[[Key, str], None]
+"""Told which of our objects has which resource version."""
+
+
+class Kopf:
+    """kopf's operator in its thread."""
+
+    def __init__(self, settings: ControllerSettings, connection: Connection, wake: Wake) -> None:
+        """``wake`` is called on the loop that `run` runs on."""
+        self._settings = settings
+        self._connection = connection
+        self._wake = wake
+        self._stop = threading.Event()
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises:
+            RuntimeError: kopf ended by itself.
+        """
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        registry = self._registry(loop)
+
+        def work() -> None:
+            try:
+                asyncio.run(self._operate(registry))
+            except Exception:
+                log.exception("kopf failed")
+            finally:
+                if not self._stop.is_set():
+                    loop.call_soon_threadsafe(ended.set)
+
+        threading.Thread(target=work, name="kopf", daemon=True).start()
+        try:
+            await ended.wait()
+        finally:
+            self._stop.set()
+        raise RuntimeError("kopf ended by itself; its log lines say why")
+
+    async def _operate(self, registry: kopf.OperatorRegistry) -> None:
+        namespaces = self._settings.namespaces
+        await kopf.operator(
+            registry=registry,
+            settings=_kopf_settings(),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            standalone=True,
+            stop_flag=self._stop,
+        )
+
+    def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry)
+        def login(**_: Any) -> kopf.ConnectionInfo:
+            self._connection.headers(again=True)
+            return self._connection.info
+
+        for kind in (ITEMS, BATCHES):
+            self._watch(registry, kind, loop)
+        return registry
+
+    def _watch(self, registry: kopf.OperatorRegistry, kind: Kind, loop: asyncio.AbstractEventLoop) -> None:
+        @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)
+        async def changed(body: Any, **_: Any) -> None:
+            if serves(self._settings, body):
+                loop.call_soon_threadsafe(self._wake, Key.of(kind, body), body["metadata"]["resourceVersion"])
+
+
+def _kopf_settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.queueing.idle_timeout = 1.0
+    settings.process.ultimate_exiting_timeout = None
+    return settings
