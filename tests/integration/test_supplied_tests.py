@@ -3,9 +3,9 @@
 import pytest
 
 from building.items import HEAD
+from isobench.adapters import inputs
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import ItemFailure, Reason
-from isobench.local import inputs
 
 TEST = "print('Execution time: 0.5s')  # größer\n"
 

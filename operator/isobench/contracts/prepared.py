@@ -1,5 +1,6 @@
 """What `prepare` leaves in the workspace for the stages after it: the commits' facts and the arms that were built."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -44,6 +45,28 @@ class CommitSummary(Contract):
     subject: str
 
 
+class FetchedArm(Contract):
+    """One arm's commit, and its plain tree."""
+
+    name: Arm
+    commit: str
+    tree: str
+    tree_hash: str
+    committed_at: datetime
+
+
+class Fetched(Contract):
+    """What the commits say, before anything is built; on a cluster `fetched.json`, from one container to the next."""
+
+    version: Literal[1] = 1
+    commits: CommitSummary
+    arms: list[FetchedArm]
+    base_version: str = Field(description="The version that base's history gives to a project which asks git for it.")
+    test_supplied: bool
+    canary: str | None = Field(default=None, description="The canary's plain address, where it was reached.")
+    notes: list[str] = Field(default_factory=list)
+
+
 class Prepared(Contract):
     """`prepared.json`."""
 
@@ -51,6 +74,8 @@ class Prepared(Contract):
     commits: CommitSummary
     arms: list[PreparedArm]
     image: str | None = Field(default=None, description="Identity of the image that arms were built in, if any.")
+    test_supplied: bool = True
+    canary: str | None = Field(default=None, description="The canary's plain address, where it was reached.")
     notes: list[str] = Field(default_factory=list)
 
     def arm(self, name: Arm) -> PreparedArm | None:

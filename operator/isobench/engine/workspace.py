@@ -37,6 +37,16 @@ class Workspace:
         return self.root / "journal.json"
 
     @property
+    def fetched(self) -> Path:
+        """What `fetch` leaves for `build` on a cluster: `Fetched`."""
+        return self.root / "fetched.json"
+
+    @property
+    def extraction(self) -> Path:
+        """What the batch's inputs say of the commit, on a cluster: `Extraction`."""
+        return self.root / "extraction.json"
+
+    @property
     def prepared(self) -> Path:
         """What `prepare` found and built: `Prepared`."""
         return self.root / "prepared.json"

@@ -32,6 +32,8 @@ from isobench.local.batch_state import BatchState, Item
 from isobench.local.events import Listener, StageProgress
 from isobench.stages import collect, prepare, timing, validate
 from isobench.stages.attempt import refused
+from isobench.stages.build import BuildPorts
+from isobench.stages.fetch import FetchPorts
 
 GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
@@ -85,19 +87,27 @@ class Workbench:
 
     def _prepare(self, item: Item, request: StageRequest) -> StageResult:
         container = self.container_of(item.spec.environment.image) if self.container else None
-        ports = prepare.PreparePorts(
+
+        def tell(text: str) -> None:
+            self.tell(StageProgress(item=item.item_id, stage=request.stage, text=text))
+
+        fetching = FetchPorts(
             workspace=item.workspace,
-            clock=now,
             repository=self._repository,
             main_commit=self._main_commit,
-            builder=container.builder() if container else self._builder,
-            image=container.image.identity if container else None,
             trees=self.state.root.trees,
             supplied_test=self.supplies.test,
             recorded=self._dataset(item.spec).holds,
             has_gpu=any(device.exists() for device in GPU_DEVICES),
-            tell=lambda text: self.tell(StageProgress(item=item.item_id, stage=request.stage, text=text)),
+            tell=tell,
         )
+        building = BuildPorts(
+            workspace=item.workspace,
+            builder=container.builder() if container else self._builder,
+            image=container.image.identity if container else None,
+            tell=tell,
+        )
+        ports = prepare.PreparePorts(clock=now, fetch=fetching, build=building)
         return prepare.run(request, ports)
 
     def _generate(self, item: Item, request: StageRequest) -> StageResult:
