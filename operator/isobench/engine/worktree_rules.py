@@ -14,7 +14,6 @@ STEERING_NAMES = frozenset(
         *("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "build.py", "hatch_build.py", "pdm_build.py"),
         *("pytest.ini", "tox.ini", "noxfile.py", "CMakeLists.txt", "meson.build", "meson_options.txt", "build.rs"),
         *("Makefile", "GNUmakefile", "makefile", "configure", "Cargo.toml", "Cargo.lock", "poetry.lock", "uv.lock"),
-        *(".gitattributes", ".gitmodules", ".gitignore"),
     }
 )
 """Files that decide how everything else is built, found or run."""

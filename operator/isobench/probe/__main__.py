@@ -1,10 +1,11 @@
-"""`python3 probe.pyz REQUEST` or `python -m isobench.probe REQUEST`: follow one request, write one result."""
+"""`python3 probe.pyz REQUEST`: time arms; `probe.pyz --keep REQUEST`: keep one process. One request, one result."""
 
 from __future__ import annotations
 
 import sys
 from typing import List
 
+from .keeper import keep
 from .measure import measure
 from .request import BadRequest, Request, check_paths, parse_request
 from .result import write_result, write_summary
@@ -16,6 +17,8 @@ def main(arguments: List[str]) -> int:
     """Return the exit status: 0 with a result (failed arms included), 2 for a bad request, 3 with a result that says
     that the network was not isolated, 1 without a result because the machine failed.
     """
+    if arguments[:1] == ["--keep"]:
+        return _keep(arguments[1:])
     try:
         request = _read_request(arguments)
     except BadRequest as error:
@@ -30,6 +33,14 @@ def main(arguments: List[str]) -> int:
         sys.stderr.write("probe: this machine can't be used for timing (%s): see to that and try again\n" % error)
         return _UNUSABLE
     return _NOT_ISOLATED if result["stop"] == "NetworkNotIsolated" else _DONE
+
+
+def _keep(arguments: List[str]) -> int:
+    try:
+        return keep(*arguments)
+    except (OSError, TypeError, ValueError) as error:
+        sys.stderr.write("probe: the process can't be kept (%s)\n" % error)
+        return _UNUSABLE
 
 
 def _read_request(arguments: List[str]) -> Request:

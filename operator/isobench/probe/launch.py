@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Callable, Dict, List, NamedTuple
+from typing import Callable, Dict, List, NamedTuple, Protocol
 
-from .capture import Capture
 from .confinement import Confinement
 
 _CANNOT_START = 127
+
+
+class Streams(Protocol):
+    """Where a child's standard output and error go."""
+
+    child_ends: List[int]
+
+    def release_child_ends(self) -> None:
+        """Close the write ends here, once the child has them."""
 
 
 class Command(NamedTuple):
@@ -28,7 +36,7 @@ def close_descriptors_on_exec() -> None:
                 os.set_inheritable(int(name), False)
 
 
-def launch(command: Command, capture: Capture, confinement: Confinement) -> int:
+def launch(command: Command, capture: Streams, confinement: Confinement) -> int:
     """Start `command` in a session of its own, confined, with no input and its output captured; return its PID.
 
     A child that can't be confined or started says why on its standard error and exits with status 127.
@@ -44,7 +52,7 @@ def launch(command: Command, capture: Capture, confinement: Confinement) -> int:
         return fork_child(become_command, capture)
 
 
-def fork_child(act: Callable[[], None], capture: Capture) -> int:
+def fork_child(act: Callable[[], None], capture: Streams) -> int:
     """Fork a child that does `act` with its standard streams redirected and never returns from here; return its PID."""
     no_input = os.open(os.devnull, os.O_RDONLY)
     pid = os.fork()

@@ -27,6 +27,15 @@ def mount_memory(paths: Iterable[str], size: int) -> bool:
     return True
 
 
+def mount_terminals() -> bool:
+    """Mount an instance of pseudo-terminals of this process's own; False where it may not."""
+    try:
+        _mount("devpts", "/dev/pts", _NO_SUID, "newinstance,ptmxmode=0666,mode=0620")
+    except OSError:
+        return False
+    return True
+
+
 def _mount(kind: Optional[str], path: str, flags: int, options: str) -> None:
     name = None if kind is None else kind.encode()
     kernel.checked(

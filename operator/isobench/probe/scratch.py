@@ -61,10 +61,10 @@ class Scratch:
         if self.owns_shared_memory:
             with contextlib.suppress(PermissionError):  # in a container without root it has another owner
                 os.chmod(SHARED_MEMORY, self._shared_memory_mode)
-            _empty(SHARED_MEMORY)
+            empty_folder(SHARED_MEMORY)
         if os.path.isdir(self.directory):
             os.chmod(self.directory, 0o700)
-            _empty(self.directory)
+            empty_folder(self.directory)
             os.rmdir(self.directory)
 
 
@@ -88,7 +88,7 @@ def _entry_bytes(directory: str) -> Iterator[int]:
                     pending.append(entry.path)
 
 
-def _empty(directory: str) -> None:
+def empty_folder(directory: str) -> None:
     """Remove everything below `directory`, however deep and whatever its modes.
 
     Directories inside directories are first moved up to `directory`, so that neither paths nor recursion get long.

@@ -50,7 +50,7 @@ class ProbeRunner:
         return {**result, "isolation": {**self.sandbox.facts, **result["isolation"]}}
 
     def _follow(self, command: list[str], log: Path, seconds: float, progress: Progress) -> int:
-        with log.open("wb") as errors, _started(command, errors, seconds) as process:
+        with log.open("wb") as errors, started(command, errors, seconds) as process:
             assert process.stdout is not None  # it was asked for
             for line in process.stdout:
                 progress(json.loads(line))
@@ -70,7 +70,7 @@ def _result(folder: Path, exit_code: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _started(command: list[str], errors: IO[bytes], seconds: float) -> Iterator[subprocess.Popen[str]]:
+def started(command: list[str], errors: IO[bytes], seconds: float) -> Iterator[subprocess.Popen[str]]:
     """The process, killed with its group when the body ends or ``seconds`` are over; all it started goes with it."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
