@@ -1,4 +1,4 @@
-"""Writes the Grafana dashboards into the chart: `make dashboards`."""
+"""Writes the Grafana dashboards into the chart: `make chart`."""
 
 from pathlib import Path
 
