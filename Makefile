@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
-.PHONY: help demo setup check format lint test test-all-pythons soak lock crds bench-measurement bench-stopping \
+.PHONY: help demo setup check format lint test test-tools test-all-pythons images cluster-up cluster-down \
+        cluster-status cluster-images cluster-programs cluster-ahead test-cluster soak lock crds chart bench-measurement bench-stopping \
         bench-local-pipeline bench-probe clean
 
 help:  ## Show the targets.
@@ -44,10 +45,44 @@ lint: setup
 check: lint  ## The fast loop: about a minute, changes nothing.
 	@scripts/part.sh "fast tests" $(BIN)/pytest -n 2 tests/unit
 
-test: check test-all-pythons  ## Everything that needs no root.
-	@scripts/part.sh "test tools" scripts/install_test_tools.sh
+test: test-tools $(if $(CLUSTER),cluster-ahead) check test-all-pythons  ## Everything; CLUSTER=1: on the cluster too.
 	@scripts/part.sh "integration tests" $(BIN)/pytest -n 2 --durations=15 tests/integration
 	@scripts/part.sh "end-to-end tests" $(BIN)/pytest -n 2 --durations=15 tests/end_to_end
+	@$(if $(CLUSTER),$(MAKE) --no-print-directory test-cluster)
+
+test-tools: setup
+	@scripts/part.sh "test tools" scripts/install_test_tools.sh
+	@scripts/part.sh "prometheus" scripts/install_prometheus.sh
+
+images:  ## Build the images by buildah, podman or docker (TAG, REGISTRY, BASE, BUILDER).
+	scripts/build_images.sh
+
+PROFILE ?= real
+CLUSTER_COMMAND = cd tests && $(abspath $(BIN))/python -m cluster
+
+cluster-up: setup  ## Start a real Kubernetes on this machine, in namespaces of its own (PROFILE=fake: fake nodes).
+	@$(CLUSTER_COMMAND) up --profile $(PROFILE)
+
+cluster-down: setup  ## End it; nothing is left behind.
+	@$(CLUSTER_COMMAND) down --profile $(PROFILE)
+
+cluster-status: setup  ## Say what runs, what is missing, and where things are.
+	@$(CLUSTER_COMMAND) status --profile $(PROFILE)
+
+cluster-images: setup  ## Build the images offline-capable for the test cluster, and load them if it is up.
+	@$(CLUSTER_COMMAND) images
+
+test-cluster: setup  ## The tests on the cluster; needs root.
+	@scripts/part.sh "cluster programs" $(MAKE) --no-print-directory cluster-programs cluster-images
+	@scripts/part.sh "chart tests" $(BIN)/pytest -n 2 tests/chart
+	@scripts/part.sh "cluster tests" $(BIN)/pytest -n0 --durations=15 tests/cluster
+
+cluster-programs: setup
+	@$(CLUSTER_COMMAND) build
+
+cluster-ahead: setup
+	@mkdir -p .work
+	@nohup nice -n 15 $(MAKE) --no-print-directory cluster-programs cluster-images >.work/cluster-ahead.log 2>&1 &
 
 test-all-pythons: setup  ## The fast tests on every supported Python that is here.
 	@scripts/part.sh "fast tests on other Pythons" $(BIN)/python scripts/test_all_pythons.py
@@ -58,9 +93,15 @@ soak: setup  ## The long kill tests; writes docs/soak.md.
 crds: setup  ## Write crds/ from the contracts.
 	$(BIN)/python scripts/generate_crds.py
 
+chart: setup  ## Write what the chart holds of crds/, values.yaml and scripts/dashboards.
+	$(BIN)/python scripts/generate_chart.py
+	$(BIN)/python scripts/generate_dashboards.py
+
 lock: setup  ## Write requirements/ from pyproject.toml.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group bootstrap -o requirements/bootstrap.txt
 	$(COMPILE) -o requirements/runtime.txt
+	$(COMPILE) --extra operator --extra s3 -o requirements/operator.txt
+	$(COMPILE) --extra s3 --extra publish -o requirements/worker.txt
 	$(COMPILE) --all-extras --group dev -o requirements/dev.txt
 
 bench-measurement: setup  ## False and found verdicts under three loads (up to an hour; resumable).

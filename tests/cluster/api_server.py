@@ -1,0 +1,97 @@
+"""A real API server with its store alone, on loopback, for tests that need no nodes; needs no root."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import binaries
+from cluster.control_plane import ControlPlane, NotReady
+from cluster.keeper import Children
+
+
+@dataclass(frozen=True)
+class Access:
+    """A running API server: how to call it, and how to take it away for a while."""
+
+    plane: ControlPlane
+    keeper: Children
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.plane.kubeconfig
+
+    @property
+    def kubectl(self) -> Path:
+        """The program."""
+        return self.plane.binaries / "kubectl"
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self.plane.url
+
+    @property
+    def token(self) -> str:
+        """The administrator's (a member of system:masters)."""
+        return self.plane.token
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that its own is signed by."""
+        return self.plane.folder / "certificates" / "ca.crt"
+
+    def stop(self, name: str = "kube-apiserver") -> None:
+        """End the API server, or etcd."""
+        self.keeper.stop(name)
+
+    def start(self, name: str = "kube-apiserver") -> None:
+        """Start it again, with everything that it had stored, and wait until the API server is ready."""
+        self.keeper.start(self.plane.etcd() if name == "etcd" else self.plane.api_server())
+        self.plane.wait(self.keeper)
+
+
+@contextmanager
+def api_server(folder: Path | None = None) -> Iterator[Access]:
+    """A new API server that knows nothing but Kubernetes itself; its files are in ``folder``, or a short-lived one."""
+    programs = binaries.ensure(binaries.API_SERVER)
+    with ExitStack() as ending:
+        place = folder or Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobench-api-")))
+        access = _started(place, programs)
+        ending.callback(shutil.rmtree, access.plane.folder, ignore_errors=True)
+        for name in ("etcd", "kube-apiserver"):
+            ending.callback(access.keeper.stop, name)
+        yield access
+
+
+def _started(folder: Path, programs: Path, tries: int = 5) -> Access:
+    """Another process may take a port before the API server does: then once more with others."""
+    *ports, etcd, peer = _free_ports(3)
+    place = folder / f"api-{ports[0]}"
+    place.mkdir(parents=True)
+    plane, keeper = ControlPlane(place, programs, "127.0.0.1", ports[0], (etcd, peer)), Children(place)
+    plane.write_files()
+    keeper.start(plane.etcd())
+    keeper.start(plane.api_server())
+    try:
+        plane.wait(keeper)
+    except NotReady:
+        keeper.stop("kube-apiserver")
+        keeper.stop("etcd")
+        if tries == 1:
+            raise
+        return _started(folder, programs, tries - 1)
+    return Access(plane, keeper)
+
+
+def _free_ports(number: int) -> list[int]:
+    """Ports of the loopback that nothing listens on now."""
+    with ExitStack() as open_sockets:
+        found = [open_sockets.enter_context(socket.socket()) for _ in range(number)]
+        for one in found:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in found]

@@ -1,0 +1,79 @@
+"""What the cluster's tests share: the cluster, a namespace of one's own, kubectl and the store.
+
+With KUBECONFIG set, an existing cluster is used: images come from its registry, and its S3 server is named by
+ISOBENCH_S3_ENDPOINT, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cluster.api_server import Access, api_server
+from cluster.cluster import Cluster
+from cluster.profiles import REAL
+
+STORE_SECRET = "isobench-store"
+BUCKET = "isobench"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The real cluster: one that is up is used and stays, else it is started and ended."""
+    if os.getuid():
+        pytest.fail("the cluster's tests need root: run them as root, or leave tests/cluster out")
+    found = Cluster(REAL)
+    was_up = found.is_up()
+    found.up()
+    yield found
+    if not was_up:
+        assert found.down() == []
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[Access]:
+    """A real API server without nodes."""
+    with api_server() as access:
+        yield access
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster) -> Callable[..., str]:
+    """Runs kubectl as the administrator and returns what it prints."""
+    return cluster.kubectl
+
+
+@pytest.fixture
+def namespace(cluster) -> Iterator[str]:
+    """A namespace that enforces restricted Pod Security and has the store's credentials; gone at the end."""
+    name = f"test-{secrets.token_hex(4)}"
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    store = {"metadata": {"name": STORE_SECRET}, "stringData": cluster.s3_credentials}
+    cluster.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
+    cluster.client.call("POST", f"/api/v1/namespaces/{name}/secrets", store)
+    yield name
+    cluster.client.call("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def s3(cluster):
+    """The S3 server's client, with the bucket that tests share; each takes a prefix of its own."""
+    import boto3
+
+    keys = cluster.s3_credentials
+    client = boto3.client(
+        "s3",
+        endpoint_url=cluster.s3_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+    )
+    if BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET)
+    return client

@@ -1,0 +1,3 @@
+module isobench.dev/pause
+
+go 1.24
