@@ -1,17 +1,18 @@
-"""The probe as one file that any Python 3.8 or newer runs: a zip archive with the same bytes for the same sources."""
+"""Probe and runner as files that any Python 3.8 or newer runs: zip archives, the same bytes for the same sources."""
 
 import io
 import os
 import secrets
 import zipfile
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 _ENTRY = """\
-# Starts the probe.
+# Starts the {module}.
 import sys
 
-from probe.__main__ import main
+from {package}.__main__ import main
 
 sys.exit(main(sys.argv[1:]))
 """
@@ -24,11 +25,20 @@ def build_probe(destination: Path) -> Path:
     The bytes depend on the sources only: sorted names, one date, no compression (which also spares the environment
     that runs it the zlib module).
     """
+    return _write(destination, _archive("probe", {"probe": "probe"}))
+
+
+def build_runner(destination: Path) -> Path:
+    """Write the archive of the runner, which uses the probe's knowledge of processes, in the same way."""
+    return _write(destination, _archive("isobench.runner", {"runner": "isobench/runner", "probe": "isobench/probe"}))
+
+
+def _write(destination: Path, content: bytes) -> Path:
     destination.parent.mkdir(parents=True, exist_ok=True)
     temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as stream:
-            stream.write(_archive())
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(destination)
@@ -37,14 +47,18 @@ def build_probe(destination: Path) -> Path:
     return destination
 
 
-def _archive() -> bytes:
-    sources = resources.files("isobench.probe")
-    modules = sorted(entry.name for entry in sources.iterdir() if entry.name.endswith(".py"))
+def _archive(package: str, folders: Mapping[str, str]) -> bytes:
+    """The archive that starts ``package``, with isobench's packages in these folders of it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        _add(archive, "__main__.py", _ENTRY.encode())
-        for name in modules:
-            _add(archive, f"probe/{name}", sources.joinpath(name).read_bytes())
+        entry = _ENTRY.format(package=package, module=package.rpartition(".")[2])
+        _add(archive, "__main__.py", entry.encode())
+        if "." in package:
+            _add(archive, "isobench/__init__.py", b"")
+        for name, folder in folders.items():
+            sources = resources.files(f"isobench.{name}")
+            for module in sorted(entry.name for entry in sources.iterdir() if entry.name.endswith(".py")):
+                _add(archive, f"{folder}/{module}", sources.joinpath(module).read_bytes())
     return buffer.getvalue()
 
 
