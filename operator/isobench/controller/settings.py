@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
+from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -10,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import click
 
 from isobench.contracts.base import InvalidInput
+from isobench.controller.caps import Caps, parse_cap
 
 T = TypeVar("T")
 
@@ -53,6 +56,10 @@ class ControllerSettings:
 
     namespace_items: int | None = flag(None, "Cap on the unfinished items of one namespace.", least=1)
     namespace_dollars: float | None = flag(None, "Cap on what all items of one namespace may cost.")
+    namespace_caps: tuple[str, ...] = flag(
+        (), "Other caps for one namespace, NAME:items=10,dollars=50; repeatable.", name="--namespace-cap"
+    )
+    total_items: int | None = flag(None, "Cap on the unfinished items of all namespaces.", least=1)
 
     metrics_port: int = flag(8080, "Serves /metrics, /healthz and /readyz; 0 takes a free port.")
     log_format: Literal["json", "text"] = flag("json", "One JSON object a line, or text for people.")
@@ -64,9 +71,26 @@ class ControllerSettings:
         Raises:
             InvalidInput: one sentence per problem, naming the flag.
         """
-        problems = list(_problems(self))
+        problems = [*_problems(self), *self._cap_problems()]
         if problems:
             raise InvalidInput("isobench-operator", problems)
+
+    def caps_of(self, namespace: str) -> Caps:
+        """The caps on ``namespace``: its own, else those of every namespace."""
+        return self._own_caps.get(namespace) or Caps(
+            self.namespace_items, None if self.namespace_dollars is None else Decimal(str(self.namespace_dollars))
+        )
+
+    @cached_property
+    def _own_caps(self) -> dict[str, Caps]:
+        return dict(map(parse_cap, self.namespace_caps))
+
+    def _cap_problems(self) -> Iterator[str]:
+        for text in self.namespace_caps:
+            try:
+                parse_cap(text)
+            except InvalidInput as error:
+                yield str(error)
 
     def watches(self, namespace: str) -> bool:
         """Whether objects in ``namespace`` are this release's business."""
