@@ -34,6 +34,7 @@ REQUEST: dict[str, Any] = {
     "cores": [1],
     "sockets": "none",
     "network": "none",
+    "unreachable": [],
     "scratch": "/scratch",
     "output": "/output",
     "termination": None,

@@ -14,7 +14,7 @@ from isobench.engine.workspace import Workspace
 from isobench.probe.request import parse_request
 
 ITEM = Workspace(Path("/runs/r/i"))
-PLACES = {"scratch": "/s", "output": "/o", "network": "none", "termination": None}
+PLACES = {"scratch": "/s", "output": "/o", "network": "none", "unreachable": [], "termination": None}
 
 pairs = st.integers(8, 1000)
 timings = st.builds(

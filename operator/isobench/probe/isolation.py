@@ -10,13 +10,14 @@ import os
 import select
 import socket
 import struct
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from . import kernel
 from .capture import Capture
 from .confinement import Confinement
 from .launch import fork_child
 from .processes import Offspring
+from .request import Request
 
 _GET_INTERFACE_FLAGS, _SET_INTERFACE_FLAGS = 0x8913, 0x8914  # ioctl SIOCGIFFLAGS, SIOCSIFFLAGS
 _INTERFACE_UP = 1
@@ -24,11 +25,7 @@ _INTERFACE = struct.Struct("16sH14x")  # ifreq: a name and the flags
 _IO_URING_SETUP = 425
 
 # Documentation addresses (RFC 5737, RFC 3849), and the ports of the web and of name servers.
-_NOWHERE = (
-    (socket.AF_INET, "192.0.2.1", 443),
-    (socket.AF_INET, "192.0.2.1", 53),
-    (socket.AF_INET6, "2001:db8::1", 443),
-)
+_NOWHERE = (("192.0.2.1", 443), ("192.0.2.1", 53), ("2001:db8::1", 443))
 _UNREACHABLE = ("ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT")
 _REFUSED_FAMILIES = ("AF_INET", "AF_INET6", "AF_PACKET", "AF_NETLINK")
 _ALLOWED = "allowed"
@@ -39,17 +36,23 @@ class Isolation(NamedTuple):
 
     interfaces_up: List[str]
     connects: Dict[str, str]
-    """Empty when an interface other than lo is up: then nothing is sent and the list decides."""
+    """Empty when an interface other than lo is up and no policy was named: then the list decides."""
     inside: Dict[str, str]
     """System calls tried under the filter: socket families and io_uring."""
     confinement_error: str
     """Why a child could not be confined; empty when it could."""
 
 
-def observe_isolation(confinement: Confinement, offspring: Offspring) -> Isolation:
-    """Look at the interfaces, try to connect, and try sockets from inside `confinement`."""
+def observe_isolation(confinement: Confinement, offspring: Offspring, request: Request) -> Isolation:
+    """Look at the interfaces, try to connect, and try sockets from inside `confinement`.
+
+    Behind a policy there are interfaces: what is tried then are the addresses that would answer without it.
+    """
     interfaces_up = _interfaces_up()
-    connects = {} if set(interfaces_up) - {"lo"} else _try_connects()
+    if request.network == "policy":
+        connects = _try_connects(request.unreachable)
+    else:
+        connects = {} if set(interfaces_up) - {"lo"} else _try_connects(_NOWHERE)
     inside, error = _try_inside(confinement, offspring)
     return Isolation(interfaces_up, connects, inside, error)
 
@@ -61,19 +64,22 @@ def raise_loopback() -> None:
         fcntl.ioctl(channel, _SET_INTERFACE_FLAGS, _INTERFACE.pack(b"lo", flags))
 
 
-def find_leaks(isolation: Isolation, sockets: str) -> List[str]:
+def find_leaks(isolation: Isolation, request: Request) -> List[str]:
     """List, a phrase each, what contradicts that nothing can be reached; empty when isolated."""
-    leaks = ["interface %s is up" % name for name in isolation.interfaces_up if name != "lo"]
-    leaks += [
-        "connecting to %s gives %s" % (where, outcome)
-        for where, outcome in isolation.connects.items()
-        if outcome not in _UNREACHABLE
-    ]
+    if request.network == "policy":
+        leaks = ["%s is reached" % where for where, outcome in isolation.connects.items() if outcome == _ALLOWED]
+    else:
+        leaks = ["interface %s is up" % name for name in isolation.interfaces_up if name != "lo"]
+        leaks += [
+            "connecting to %s gives %s" % (where, outcome)
+            for where, outcome in isolation.connects.items()
+            if outcome not in _UNREACHABLE
+        ]
     if isolation.confinement_error:
         return [*leaks, "a run can't be confined (%s)" % isolation.confinement_error]
     if isolation.inside["io_uring"] not in ("EPERM", "ENOSYS"):
         leaks.append("io_uring is not refused in a run")
-    if sockets == "none":
+    if request.sockets == "none":
         leaks += [
             "%s is not refused in a run" % name for name in _REFUSED_FAMILIES if isolation.inside[name] != "EACCES"
         ]
@@ -93,11 +99,12 @@ def _interface_flags(channel: socket.socket, name: str) -> int:
     return int(_INTERFACE.unpack(answer)[1])
 
 
-def _try_connects() -> Dict[str, str]:
-    return {"%s:%d" % (host, port): _try_connect(family, host, port) for family, host, port in _NOWHERE}
+def _try_connects(addresses: Iterable[Tuple[str, int]]) -> Dict[str, str]:
+    return {"%s:%d" % (host, port): _try_connect(host, port) for host, port in addresses}
 
 
-def _try_connect(family: socket.AddressFamily, host: str, port: int) -> str:
+def _try_connect(host: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as attempt:
             attempt.settimeout(1.0)

@@ -56,8 +56,9 @@ class _Measuring:
             raise_loopback()
         self._request = request
         self._offspring = Offspring()
+        self._has_own_container = _has_own_container(request)
         in_memory = mount_memory((request.scratch, SHARED_MEMORY), request.limits.scratch_bytes)
-        self._scratch = Scratch(request.scratch, in_memory)
+        self._scratch = Scratch(request.scratch, self._has_own_container, in_memory)
         self._landlock_abi = landlock.version()
         self._filter = seccomp.Filter(request.sockets == "loopback") if seccomp.available() else None
         self._confinements = {arm.name: self._confine(arm) for arm in request.arms}
@@ -92,12 +93,13 @@ class _Measuring:
     def _observe(self) -> Isolation:
         self._scratch.create()
         try:
-            return observe_isolation(self._confinements[self._request.arms[0].name], self._offspring)
+            confinement = self._confinements[self._request.arms[0].name]
+            return observe_isolation(confinement, self._offspring, self._request)
         finally:
             self._scratch.remove()
 
     def _leaks(self, isolation: Isolation) -> List[str]:
-        return find_leaks(isolation, self._request.sockets) if self._request.network == "none" else []
+        return [] if self._request.network == "allowed" else find_leaks(isolation, self._request)
 
     def _time_unchanged_trees(self) -> Outcome:
         """Time, and let an arm fail whose tree is not what it was: through it answers could pass between runs."""
@@ -134,7 +136,7 @@ class _Measuring:
             "sockets": self._request.sockets,
             "network": self._request.network,
             "filesystem": "landlock-%d" % self._landlock_abi if self._landlock_abi else "fingerprint",
-            "pid_namespace": os.getpid() == 1,
+            "pid_namespace": self._has_own_container,
             "scratch": "memory" if self._scratch.in_memory else "disk",
             "shared_memory": "private" if self._scratch.owns_shared_memory else "not writable",
         }
@@ -150,6 +152,11 @@ class _Measuring:
         }
 
 
+def _has_own_container(request: Request) -> bool:
+    """Whether no process is visible here but the probe and what it starts: it, or in a pod its runner, is PID 1."""
+    return os.getpid() == 1 or (request.network == "policy" and os.getppid() == 1)
+
+
 def _leave_cores(request: Request) -> None:
     """Move the probe itself off the cores that are timed, if there are others."""
     others = os.sched_getaffinity(0) - set(request.cores)
@@ -163,7 +170,7 @@ def _report(block: int, look: Look) -> None:
 
 
 def _not_isolated(outcome: Outcome, leaks: List[str]) -> Outcome:
-    remedy = "start the probe in an empty network namespace, or set network to allowed"
+    remedy = "start the probe in an empty network namespace or behind a policy, or set network to allowed"
     message = "runs are not cut off from the network (%s): %s" % ("; ".join(leaks), remedy)
     return outcome._replace(stop="NetworkNotIsolated", message=message)
 

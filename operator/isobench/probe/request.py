@@ -58,6 +58,7 @@ class Request(NamedTuple):
     cores: Tuple[int, ...]
     sockets: str
     network: str
+    unreachable: Tuple[Tuple[str, int], ...]
     scratch: str
     output: str
     termination: Optional[str]
@@ -119,6 +120,8 @@ def _check_whole(request: Request) -> None:
     for path in _used_paths(request):
         if (path + "/").startswith(request.scratch.rstrip("/") + "/"):
             raise BadRequest("scratch (%s) must not hold %s: runs would hide or fill it" % (request.scratch, path))
+    if request.network == "policy" and not request.unreachable:
+        raise BadRequest('unreachable: network "policy" needs at least one address to prove it by')
     if request.limits.min_pairs > request.limits.max_pairs:
         raise BadRequest("limits.min_pairs must not be above limits.max_pairs (%d)" % request.limits.max_pairs)
 
@@ -164,6 +167,14 @@ def _path(value: Any, where: str) -> str:
 
 def _path_or_null(value: Any, where: str) -> Optional[str]:
     return None if value is None else _path(value, where)
+
+
+def _address(value: Any, where: str) -> Tuple[str, int]:
+    """A plain address: a name would have to be asked for, and nobody can be asked where nothing is reached."""
+    host, _, port = _text(value, where).rpartition(":")
+    if host and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
+        return host.strip("[]"), int(port)
+    raise _refuse(where, "an address such as 10.0.0.1:443", value)
 
 
 def _one_of(*choices: object) -> Check:
@@ -251,7 +262,8 @@ _REQUEST: Dict[str, Check] = {
     "limits": _limits,
     "cores": _list(_whole(at_least=0, at_most=_MOST_CORES), at_least=1),
     "sockets": _one_of("none", "loopback"),
-    "network": _one_of("none", "allowed"),
+    "network": _one_of("none", "policy", "allowed"),
+    "unreachable": _list(_address, at_least=0),
     "scratch": _path,
     "output": _path,
     "termination": _path_or_null,

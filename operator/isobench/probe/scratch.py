@@ -25,19 +25,20 @@ class Scratch:
     """Makes one run directory at a time, always at the same path, and leaves nothing of it.
 
     /dev/shm is emptied and weighed too, if it is this probe's own: mounted by it, or its container's, which is so when
-    this process is PID 1 and found it empty. Another one is never touched, and runs may not write to it.
+    it has a container and found it empty. Another one is never touched, and runs may not write to it.
     """
 
-    def __init__(self, parent: str, in_memory: bool = False) -> None:
+    def __init__(self, parent: str, own_container: bool = False, in_memory: bool = False) -> None:
         """Put run directories into `parent`, and clear what a killed probe left there.
 
-        `in_memory` says that both `parent` and /dev/shm are file systems of the probe's own.
+        `own_container` says that the probe shares its container with nobody, `in_memory` that both `parent` and
+        /dev/shm are file systems of the probe's own.
         """
         self.directory = os.path.join(parent, "run")
         self.environment = {name: os.path.join(self.directory, leaf) for name, leaf in _VARIABLES.items()}
         self.working_directory = os.path.join(self.directory, _WORKING_DIRECTORY)
         self.in_memory = in_memory
-        self.owns_shared_memory = in_memory or (os.getpid() == 1 and _is_empty(SHARED_MEMORY))
+        self.owns_shared_memory = in_memory or (own_container and _is_empty(SHARED_MEMORY))
         self._shared_memory_mode = stat.S_IMODE(os.stat(SHARED_MEMORY).st_mode) if self.owns_shared_memory else 0
         self.remove()
 

@@ -89,6 +89,7 @@ class Bench:
             "cores": [max(os.sched_getaffinity(0))],
             "sockets": "none",
             "network": "none",
+            "unreachable": [],
             "scratch": str(self.path("scratch")),
             "output": str(self.path("output")),
             "termination": None,

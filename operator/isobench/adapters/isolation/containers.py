@@ -13,7 +13,7 @@ from isobench.adapters.isolation.container_engine import ANSWER_SECONDS, REMEDY,
 from isobench.adapters.python import api_snapshot, wheels
 from isobench.adapters.python.build_variables import PATHS_OF_A_PERSON
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
-from isobench.adapters.python.interpreters import WHO_ARE_YOU, Interpreter, newest_of_each, read_answer
+from isobench.adapters.python.interpreters import EVERY_PYTHON, WHO_ARE_YOU, Interpreter, answers_in
 from isobench.contracts.base import InvalidInput
 
 # The first process of a build's container: ends with all the others when the command ends, or its client does.
@@ -24,15 +24,6 @@ trap "exit 143" TERM
 command=$!
 { read -r _ <&3; kill -KILL -1; } &
 wait "$command"
-"""
-_PYTHONS = """
-IFS=:
-for folder in $PATH /usr/local/bin /usr/bin; do
-    for python in "$folder"/python3 "$folder"/python3.[0-9] "$folder"/python3.[0-9][0-9]; do
-        [ -x "$python" ] && "$python" -I -S -c "$0"
-    done
-done
-true
 """
 _WRITTEN_BY_BUILDS = ("environments", "uv-cache", "pip-cache", "tmp")
 
@@ -52,11 +43,9 @@ class Container:
         Raises:
             InvalidInput: it has none that isobench can use.
         """
-        command = self.engine.run(self.image.identity, ["sh", "-c", _PYTHONS, WHO_ARE_YOU], ["--network=none"])
+        command = self.engine.run(self.image.identity, ["sh", "-c", EVERY_PYTHON, WHO_ARE_YOU], ["--network=none"])
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
-        lines = done.stdout.splitlines()
-        answers = (read_answer(lines[start : start + 2]) for start in range(0, len(lines), 2))
-        found = newest_of_each(interpreter for interpreter in answers if interpreter)
+        found = answers_in(done.stdout.splitlines())
         if not found:
             why = f" ({done.stderr.strip()[-200:]})" if done.returncode else ""
             raise InvalidInput(
@@ -122,6 +111,7 @@ class ContainerSandbox:
     writable: tuple[Path, ...]
 
     network = "none"
+    unreachable = ()
 
     @property
     def python(self) -> str:

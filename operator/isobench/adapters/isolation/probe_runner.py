@@ -40,6 +40,7 @@ class ProbeRunner:
             "scratch": str(scratch),
             "output": str(output),
             "network": self.sandbox.network,
+            "unreachable": list(self.sandbox.unreachable),
             "termination": None,
         }
         write_json(folder / "request.json", complete)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from isobench.contracts.reasons import ItemFailure, Reason
 
@@ -28,14 +28,18 @@ class Sandbox(Protocol):
 
     @property
     def network(self) -> str:
-        """What the probe is told to expect, and proves: `none`, or `allowed` after --allow-network."""
+        """What the probe is told to expect, and proves: `none`, a pod's `policy`, or `allowed` by --allow-network."""
+
+    @property
+    def unreachable(self) -> Sequence[str]:
+        """Addresses (host:port) that the probe tries and must find cut off, where the network is not empty."""
 
     @property
     def python(self) -> str:
         """The interpreter that runs the probe."""
 
     @property
-    def facts(self) -> Mapping[str, str]:
+    def facts(self) -> Mapping[str, Any]:
         """What the record says of it."""
 
     def wrap(self, command: Sequence[str], scratch_mib: int) -> list[str]:
@@ -47,6 +51,8 @@ class MachineSandbox:
     """A way to start a command with namespaces of its own: network, processes, mounts, IPC."""
 
     isolation: Isolation
+
+    unreachable = ()
 
     def wrap(self, command: Sequence[str], scratch_mib: int) -> list[str]:
         """``command`` as it is started inside; it dies with the thread that started it."""

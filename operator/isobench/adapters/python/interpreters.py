@@ -26,6 +26,17 @@ if platform.python_implementation() == "CPython" and final:
 """
 """Code that a Python answers with two lines, for `read_answer`."""
 
+EVERY_PYTHON = """
+IFS=:
+for folder in $PATH /usr/local/bin /usr/bin; do
+    for python in "$folder"/python3 "$folder"/python3.[0-9] "$folder"/python3.[0-9][0-9]; do
+        [ -x "$python" ] && "$python" -I -S -c "$0"
+    done
+done
+true
+"""
+"""A shell script that lets every Python on PATH, and of the system, answer the code that is its `$0`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
@@ -55,6 +66,12 @@ def newest_of_each(found: Iterable[Interpreter]) -> list[Interpreter]:
     for interpreter in found:
         by_version.setdefault(interpreter.version, interpreter)
     return sorted(by_version.values(), key=lambda interpreter: _numbers(interpreter.version), reverse=True)
+
+
+def answers_in(lines: Sequence[str]) -> list[Interpreter]:
+    """Those that answered `WHO_ARE_YOU` one after the other, one of each version, newest first."""
+    answers = (read_answer(lines[start : start + 2]) for start in range(0, len(lines), 2))
+    return newest_of_each(interpreter for interpreter in answers if interpreter)
 
 
 def read_answer(lines: Sequence[str]) -> Interpreter | None:

@@ -1,0 +1,164 @@
+"""A pod's environment container: where arms are built and timed on a cluster, by a stand-in process for each command.
+
+The container has a project's own image, so isobench is not in it. What it needs to have lies in the exchange folder:
+the runner that it was started with, the probe, uv, and the scripts that isobench's builds run.
+"""
+
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from isobench.adapters.commands import SUPERVISED, CommandResult, run_command
+from isobench.adapters.isolation.probe_archive import build_probe, build_runner
+from isobench.adapters.python import api_snapshot, wheels
+from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
+from isobench.adapters.python.interpreters import EVERY_PYTHON, WHO_ARE_YOU, Interpreter, answers_in
+from isobench.contracts.base import InvalidInput
+from isobench.contracts.pod import PROBE, RUNNER, SOCKET, UV
+from isobench.contracts.reasons import ItemFailure, Reason
+from isobench.runner.standin import LOST
+
+SCRIPTS = (wheels.SCRIPT, api_snapshot.SCRIPT)
+ANSWER_SECONDS = 120.0
+"""How long the container may take to start and answer."""
+
+_PATH_AND_PYTHONS = f'printf "%s\\n" "$PATH"\n{EVERY_PYTHON}'
+_CORES = "import os; print(*sorted(os.sched_getaffinity(0)))"
+
+
+def place_tools(exchange: Path) -> None:
+    """Put what the environment container needs into its exchange folder."""
+    build_runner(exchange / RUNNER)
+    build_probe(exchange / PROBE)
+    for source, name in ((find_uv(), UV), *((script, script.name) for script in SCRIPTS)):
+        shutil.copyfile(source, exchange / name)
+        (exchange / name).chmod(0o755)
+
+
+@dataclass(frozen=True)
+class PodContainer:
+    """Runs commands in the environment container of this pod, which sees ``work_root`` where this one does."""
+
+    exchange: Path
+    work_root: Path
+    image: str
+
+    @cached_property
+    def _answers(self) -> list[str]:
+        return self._ask("sh", "-c", _PATH_AND_PYTHONS, WHO_ARE_YOU).splitlines()
+
+    @property
+    def path(self) -> str:
+        """PATH as the container has it."""
+        return self._answers[0]
+
+    @cached_property
+    def pythons(self) -> Sequence[Interpreter]:
+        """The image's Pythons, newest first.
+
+        Raises:
+            InvalidInput: it has none that isobench can use.
+        """
+        found = answers_in(self._answers[1:])
+        if not found:
+            raise InvalidInput(
+                "environment.image", [f"{self.image} has no Python 3.8 or later: take an image that has"]
+            )
+        return found
+
+    @property
+    def cores(self) -> Sequence[int]:
+        """The CPUs that the container may use."""
+        return [int(core) for core in self._ask(str(self.pythons[0].executable), "-I", "-S", "-c", _CORES).split()]
+
+    def builder(self) -> EnvironmentBuilder:
+        """Builds environments for the image's Pythons, with its tools."""
+        return EnvironmentBuilder(
+            self.work_root,
+            self.exchange / UV,
+            {**os.environ, "PATH": self.path},
+            lambda: self.pythons,
+            self.run,
+            (platform.machine(), self.image),
+        )
+
+    def run(
+        self,
+        command: Sequence[str] | str,
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        timeout_seconds: float,
+        log: Path,
+    ) -> CommandResult:
+        """Run ``command`` as `run_command` does, in the container.
+
+        Raises:
+            ItemFailure: the container was lost, so that the command's end is not known.
+        """
+        token = secrets.token_hex(8)
+        if not isinstance(command, str):
+            copies = {str(script): str(self.exchange / script.name) for script in SCRIPTS}
+            command = [copies.get(argument, argument) for argument in command]
+        result = run_command(
+            command,
+            cwd=cwd,
+            environment=environment,
+            timeout_seconds=timeout_seconds,
+            log=log,
+            wrap=lambda inner: self.stand_in(inner, token),
+        )
+        if result.exit_code == LOST and result.tail.endswith(f"[{token}]"):
+            raise ItemFailure(Reason.INFRASTRUCTURE_ERROR, result.tail.splitlines()[-1].removesuffix(f" [{token}]"))
+        return result
+
+    def sandbox(self, facts: Mapping[str, Any], unreachable: Sequence[str]) -> "PodSandbox":
+        """Where the probe runs: ``unreachable`` are addresses that it is to find cut off, ``facts`` are recorded."""
+        return PodSandbox(self, tuple(unreachable), {"sandbox": "pod", "image": self.image, **facts})
+
+    def stand_in(self, command: Sequence[str], token: str, *options: str) -> list[str]:
+        """The command line of the process that stands in for ``command``."""
+        runner, socket = self.exchange / RUNNER, self.exchange / SOCKET
+        return [sys.executable, "-I", "-S", str(runner), "--run", str(socket), token, *options, "--", *command]
+
+    def _ask(self, *command: str) -> str:
+        """What a command prints that has the container's own variables.
+
+        Raises:
+            ItemFailure: it can't be run.
+        """
+        line = self.stand_in(command, "-", "--own-variables")
+        try:
+            done = subprocess.run(line, cwd="/", capture_output=True, text=True, timeout=ANSWER_SECONDS, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", None) or str(error)
+            message = f"the environment's container of {self.image} does not answer: {str(said).strip()[-300:]}"
+            raise ItemFailure(Reason.INFRASTRUCTURE_ERROR, message) from None
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class PodSandbox:
+    """The environment container of a pod that a network policy has cut off."""
+
+    container: PodContainer
+    unreachable: tuple[str, ...]
+    facts: Mapping[str, Any]
+    network: str = field(default="policy", init=False)
+
+    @property
+    def python(self) -> str:
+        """The interpreter that runs the probe: the image's."""
+        return str(self.container.pythons[0].executable)
+
+    def wrap(self, command: Sequence[str], scratch_mib: int) -> list[str]:
+        """``command`` as it is started inside; it dies with the process that started it."""
+        return [*SUPERVISED, *self.container.stand_in(command, "-")]
