@@ -51,7 +51,10 @@ def scraping(folder: Path, targets: list[str], interval: str = "1s") -> Iterator
     configuration = folder / "prometheus.yaml"
     configuration.write_text(
         yaml.safe_dump(
-            {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": [scrape]}
+            {
+                "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
+                "scrape_configs": [scrape],
+            }
         )
     )
     options = [f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
