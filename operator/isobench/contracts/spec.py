@@ -9,12 +9,12 @@ from isobench.contracts.base import KubernetesContract
 CommitRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{7,40}$", max_length=40, to_lower=True)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 """What an object, a key, a branch or a model is called. Bounds let the API server reckon what its rules may cost."""
+Value = Annotated[str, StringConstraints(max_length=253)]
 Command = Annotated[str, StringConstraints(max_length=16_384)]
 FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Quantity = Annotated[str, StringConstraints(min_length=1, max_length=32)]
-ResourceList = Annotated[dict[str, Quantity], Field(max_length=16)]
-Commands = Annotated[list[Command], Field(max_length=100)]
+ResourceList = dict[str, Quantity]
 
 
 class SecretRef(KubernetesContract):
@@ -27,8 +27,10 @@ class SecretRef(KubernetesContract):
 class Resources(KubernetesContract):
     """What a container asks for and may use."""
 
-    requests: ResourceList | None = Field(default=None, description="Requested amounts by resource name.")
-    limits: ResourceList | None = Field(default=None, description="Upper bounds by resource name.")
+    requests: ResourceList | None = Field(
+        default=None, max_length=16, description="Requested amounts by resource name."
+    )
+    limits: ResourceList | None = Field(default=None, max_length=16, description="Upper bounds by resource name.")
 
 
 class RepositorySpec(KubernetesContract):
@@ -62,12 +64,16 @@ class EnvironmentSpec(KubernetesContract):
         max_length=32,
         description="Python version such as 3.11; the newest here that the project allows by default.",
     )
-    setup_commands: Commands | None = Field(default=None, description="Shell commands before the installation.")
-    install_commands: Commands | None = Field(
-        default=None, description="Shell commands that install an arm; the project's own metadata by default."
+    setup_commands: list[Command] | None = Field(
+        default=None, max_length=100, description="Shell commands before the installation."
     )
-    check_commands: Commands | None = Field(
-        default=None, description="Commands that pass on base and must pass on the agent's patch."
+    install_commands: list[Command] | None = Field(
+        default=None,
+        max_length=100,
+        description="Shell commands that install an arm; the project's own metadata by default.",
+    )
+    check_commands: list[Command] | None = Field(
+        default=None, max_length=100, description="Commands that pass on base and must pass on the agent's patch."
     )
     resources: Resources | None = Field(default=None, description="Resources of build containers.")
     build_timeout_seconds: int = Field(default=1800, ge=1, description="Time limit of one arm's build.")
@@ -111,8 +117,11 @@ class AgentSpec(KubernetesContract):
 
     enabled: bool = Field(default=False, description="Off unless opted in, in online mode too.")
     kind: Literal["openhands", "command", "replay"] = Field(default="openhands", description="Which agent.")
-    command: Commands | None = Field(
-        default=None, min_length=1, description="Kind command: the program; it finds its task in ISOBENCH_TASK."
+    command: list[Command] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Kind command: the program; it finds its task in ISOBENCH_TASK.",
     )
     patch: str | None = Field(default=None, max_length=131_072, description="Kind replay: the patch that it applies.")
     image: str | None = Field(
@@ -168,10 +177,8 @@ class TimingSpec(KubernetesContract):
         description="loopback lets the workload open sockets inside its empty network namespace.",
     )
     resources: Resources | None = Field(default=None, description="Resources of the timing container.")
-    node_selector: Annotated[dict[str, Name], Field(max_length=32)] | None = Field(
-        default=None, description="Nodes that may time."
-    )
-    tolerations: list[Annotated[dict[str, Name], Field(max_length=8)]] | None = Field(
+    node_selector: dict[str, Value] | None = Field(default=None, max_length=32, description="Nodes that may time.")
+    tolerations: list[dict[str, Value]] | None = Field(
         default=None, max_length=32, description="Taints that timing pods tolerate."
     )
 
@@ -242,3 +249,8 @@ class CommitBenchmarkSpec(ItemTemplate):
     commits: CommitPair = Field(description="The human change.")
     inputs: InputsSpec | None = Field(default=None, description="Where a test that is supplied for head is found.")
     suspend: bool = Field(default=False, description="Start nothing new while true.")
+
+    @property
+    def attempted(self) -> bool:
+        """Whether an agent attempts it: opted in, and online."""
+        return self.agent.enabled and self.mode == "online"

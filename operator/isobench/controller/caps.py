@@ -1,9 +1,14 @@
-"""Caps on a namespace: how many of its items run at once and what they may cost; flags say it, out of tenants' reach."""
+"""Caps on a namespace: how many of its items run at once and what they may cost; the operator's flags say it."""
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from isobench.contracts.base import InvalidInput
+
+_CAP = re.compile(
+    r"(?P<namespace>[a-z0-9-]+):(?:items=(?P<items>[1-9][0-9]*))?,?(?:dollars=(?P<dollars>[0-9]+(?:\.[0-9]+)?))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +25,10 @@ def parse_cap(text: str) -> tuple[str, Caps]:
     Raises:
         InvalidInput: it says something else.
     """
-    namespace, _, rest = text.partition(":")
-    named = dict(part.partition("=")[::2] for part in rest.split(",") if part)
-    try:
-        if not namespace or not named or set(named) - {"items", "dollars"}:
-            raise ValueError(text)
-        items = int(named["items"]) if "items" in named else None
-        dollars = Decimal(named["dollars"]) if "dollars" in named else None
-        if (items is not None and items < 1) or (dollars is not None and not dollars >= 0):
-            raise ValueError(text)
-    except (ValueError, InvalidOperation):
-        raise InvalidInput(
-            "--namespace-cap", [f"{text!r} is no cap; write NAMESPACE:items=10,dollars=50 or one of the two"]
-        ) from None
-    return namespace, Caps(items, dollars)
+    found = _CAP.fullmatch(text)
+    if found is None or not (found["items"] or found["dollars"]):
+        problem = f"{text!r} is no cap; write NAMESPACE:items=10,dollars=50 or one of the two"
+        raise InvalidInput("--namespace-cap", [problem])
+    items = int(found["items"]) if found["items"] else None
+    dollars = Decimal(found["dollars"]) if found["dollars"] else None
+    return found["namespace"], Caps(items, dollars)

@@ -72,6 +72,14 @@ def named_within(characters: int, why: str) -> Rule:
     )
 
 
+def stored_remotely(output: str) -> Rule:
+    """A rule on where records go: the default is right on one machine only."""
+    return Rule(
+        f"{output}.store.startsWith('s3://')",
+        "output.store is a folder of one machine, which no pod keeps; name s3://bucket/prefix",
+    )
+
+
 COMMIT_BENCHMARK = Kind(
     CommitBenchmark,
     plural="commitbenchmarks",
@@ -88,7 +96,7 @@ COMMIT_BENCHMARK = Kind(
         Column("Repository", ".spec.repository.url", priority=1),
         Column("Message", f"{_OUTCOME}.message", priority=1),
     ],
-    spec_rules=immutable(CommitBenchmarkSpec, ITEM_MUTABLE, "CommitBenchmark"),
+    spec_rules=[*immutable(CommitBenchmarkSpec, ITEM_MUTABLE, "CommitBenchmark"), stored_remotely("self.output")],
     rules=[named_within(LONGEST_ITEM_NAME, "could be no label of its pods")],
 )
 
@@ -112,6 +120,7 @@ COMMIT_BENCHMARK_BATCH = Kind(
     ],
     spec_rules=[
         *immutable(BatchSpec, BATCH_MUTABLE, "CommitBenchmarkBatch"),
+        stored_remotely("self.template.output"),
         Rule(
             "has(self.template.repository) || self.commits.all(commit, has(commit.repository))",
             "a commit has no repository: give template.repository, or each commit its own",
