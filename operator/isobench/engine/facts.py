@@ -45,7 +45,7 @@ class ObservedJob:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """Who may start and who may pay is decided over all items: what keeps this one waiting, if anything does."""
+    """Who may go on and who may pay is decided over all items: what keeps this one waiting, if anything does."""
 
     start: Waiting | None = None
     pay: Waiting | None = None

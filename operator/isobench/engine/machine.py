@@ -153,11 +153,11 @@ class _Deciding:
 
     def _held(self, stage: StageName) -> Waiting | None:
         """Why ``stage`` must not be started now; what was begun is always collected."""
-        if self._plan.suspended and stage is not StageName.COLLECT:
+        if stage is StageName.COLLECT:
+            return None
+        if self._plan.suspended:
             return Waiting(why="Suspended")
-        if stage is self._plan.stages[0] and self._gates.start is not None:
-            return self._gates.start
-        return self._gates.pay if stage in PAID else None
+        return self._gates.start or (self._gates.pay if stage in PAID else None)
 
     def _hold(self, status: CommitBenchmarkStatus, why: Waiting) -> Decision:
         look = None if self._plan.suspended else self._now + LOOK_AT_GATES

@@ -1,0 +1,164 @@
+"""What is done to the cluster for an item beside its status: Jobs and claims, made and removed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from isobench.contracts.base import InvalidInput
+from isobench.contracts.reasons import Reason
+from isobench.contracts.stage import MESSAGE_BYTES, StageResult
+from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageState, Waiting
+from isobench.controller.addresses import AddressBook
+from isobench.controller.api import Api
+from isobench.controller.api_errors import AlreadyExists, Forbidden, Invalid
+from isobench.controller.app import Parts
+from isobench.controller.item import Item, read_status
+from isobench.controller.item_isolation import Isolation
+from isobench.controller.item_jobs import unwanted
+from isobench.controller.item_observation import pods_of
+from isobench.controller.item_pods import is_over
+from isobench.controller.jobs.names import ISOLATED, claim_name
+from isobench.controller.jobs.stages import Asked, stage_job
+from isobench.controller.jobs.volumes import claim
+from isobench.controller.kinds import CLAIMS, ITEMS, JOBS, Kind, Object, owner_uid
+from isobench.controller.providers import Providers
+from isobench.engine.facts import JobState, ObservedJob, Start
+
+SOON = 2.0
+NOT_ALLOWED = 30.0
+"""Seconds until something is tried again that the API server forbids: a quota may have room by then."""
+
+
+@dataclass
+class NotYet(Exception):
+    """It can't be done now, and may be in so many ``seconds``."""
+
+    seconds: float
+    waiting: Waiting | None = None
+
+
+class Actions:
+    """Does what was decided and written."""
+
+    def __init__(self, parts: Parts, providers: Providers) -> None:
+        """``providers`` are those of models."""
+        self._api: Api = parts.api
+        self._cache, self._clock, self._settings = parts.cache, parts.clock, parts.settings
+        self._providers = providers
+        self._isolation = Isolation(parts.api, parts.settings)
+        self._addresses = AddressBook(parts.settings)
+
+    async def start(
+        self, item: Item, status: CommitBenchmarkStatus, start: Start, *, alone: bool
+    ) -> ObservedJob | None:
+        """Create the Job of an attempt that is claimed; what is returned is the ending of one that can't be started.
+
+        ``alone`` says that the claim was written just now and all before it has ended; else both are asked for.
+
+        Raises:
+            NotYet: something is in the way that will pass.
+        """
+        if not alone:
+            await self._be_alone(item)
+        try:
+            job = stage_job(await self._asked(item, status, start), self._settings)
+            if start.stage in ISOLATED:
+                trouble = await self._isolation.trouble(status, job["spec"]["template"], item.namespace)
+                if trouble:
+                    return self._refused(start, Reason.NETWORK_NOT_ISOLATED, trouble)
+            if start.stage is StageName.PREPARE:
+                await self._ensure(CLAIMS, item, claim(item, self._settings.controller_name))
+            await self._ensure(JOBS, item, job)
+        except (InvalidInput, Invalid) as problem:
+            return self._refused(start, Reason.INVALID_SPEC, str(problem))
+        except _Foreign as problem:
+            return self._refused(start, Reason.INFRASTRUCTURE_ERROR, str(problem))
+        except Forbidden as problem:
+            raise NotYet(NOT_ALLOWED, Waiting(why="NotAllowed", message=str(problem))) from None
+        return None
+
+    async def tidy(self, item: Item, status: CommitBenchmarkStatus) -> None:
+        """Delete the Jobs that nobody waits for."""
+        for job in list(unwanted(self._cache.jobs_of(item.uid), status)):
+            metadata = job["metadata"]
+            await self._api.delete(JOBS, item.namespace, metadata["name"], uid=metadata["uid"])
+
+    async def release(self, item: Item, status: CommitBenchmarkStatus) -> None:
+        """Delete the item's own volume, provided that what was in it is stored; comes before the last status."""
+        collect = status.latest(StageName.COLLECT)
+        stored = collect is not None and collect.state is StageState.SUCCEEDED
+        if stored and not item.spec.workspace.claim_name:
+            await self._api.delete(CLAIMS, item.namespace, claim_name(item))
+
+    async def expire(self, item: Object) -> datetime | None:
+        """Delete an item that has ended when its time is over; say when that is."""
+        seconds, outcome = item["spec"].get("ttlSecondsAfterFinished"), read_status(item).outcome
+        if seconds is None or outcome is None or outcome.last_transition_time is None:
+            return None
+        due = outcome.last_transition_time + timedelta(seconds=seconds)
+        if self._clock() < due:
+            return due
+        metadata = item["metadata"]
+        await self._api.delete(ITEMS, metadata["namespace"], metadata["name"], uid=metadata["uid"])
+        return None
+
+    async def _asked(self, item: Item, status: CommitBenchmarkStatus, start: Start) -> Asked:
+        return Asked(
+            item,
+            start,
+            status,
+            _image(item, status, self._settings.environment_image, self._settings.image_pull_policy),
+            await self._addresses.addresses(),
+            self._providers.of(item.spec, start.stage),
+        )
+
+    async def _be_alone(self, item: Item) -> None:
+        """See for certain that the item is as it was read, and that no pod of it runs."""
+        live = await self._api.get(ITEMS, item.namespace, item.name)
+        version = item.object["metadata"]["resourceVersion"]
+        if live is None or live["metadata"]["resourceVersion"] != version:
+            raise NotYet(SOON)  # the newer object wakes us before that
+        now = self._clock()
+        if not all(is_over(pod, now) for pod in await pods_of(self._api, item)):
+            raise NotYet(SOON)
+
+    async def _ensure(self, kind: Kind, item: Item, manifest: Object | None) -> None:
+        """Create what ``manifest`` says, unless it is there and is the item's."""
+        if manifest is None:
+            return
+        name = manifest["metadata"]["name"]
+        try:
+            await self._api.create(kind, item.namespace, manifest)
+        except AlreadyExists:
+            there = await self._api.get(kind, item.namespace, name)
+            if there is None or there["metadata"].get("deletionTimestamp"):
+                raise NotYet(SOON) from None
+            if owner_uid(there, ITEMS) != item.uid:
+                raise _Foreign(f"the {kind.name} {name} is there and is not this item's: delete it") from None
+
+    def _refused(self, start: Start, reason: Reason, message: str) -> ObservedJob:
+        return refusal(start.stage, start.attempt, reason, message, self._clock())
+
+
+class _Foreign(Exception):
+    """Something else has the name of what is to be created."""
+
+
+def refusal(stage: StageName, attempt: int, reason: Reason, message: str, now: datetime) -> ObservedJob:
+    """The ending of an attempt that was not started: nothing was done, nothing was spent."""
+    result = StageResult(
+        stage=stage,
+        attempt=attempt,
+        succeeded=False,
+        reason=reason,
+        message=message[:MESSAGE_BYTES],
+        started_at=now,
+        finished_at=now,
+    )
+    return ObservedJob(stage, attempt, JobState.ENDED, result)
+
+
+def _image(item: Item, status: CommitBenchmarkStatus, default: str, pull_policy: str) -> str:
+    """The environment image; by the digest that arms were built in where every pod pulls it anyway."""
+    if status.image and "@sha256:" in status.image and pull_policy == "Always":
+        return status.image.removeprefix("docker-pullable://")
+    return item.spec.environment.image or default

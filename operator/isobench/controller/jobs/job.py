@@ -1,0 +1,53 @@
+"""A Job of ours: one pod, never restarted, ended by its own clock, removed a day after its end."""
+
+from collections.abc import Mapping
+
+from isobench.controller.jobs.containers import Pod
+from isobench.controller.jobs.names import owner_of
+from isobench.controller.kinds import JOBS, Object
+from isobench.controller.settings import ControllerSettings
+
+TTL_SECONDS = 24 * 3600
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+_DISRUPTION = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+
+
+def job(
+    name: str,
+    owner: Object,
+    labels: Mapping[str, str],
+    pod: Pod,
+    settings: ControllerSettings,
+    *,
+    queue: str | None = None,
+    paid: bool = False,
+) -> Object:
+    """A Job that belongs to ``owner`` and goes with it.
+
+    Its deadline comes after the pod's, because it deletes the pod and its message. A disruption is told from a failure
+    by a rule of its own, but for paid work, which no rule may ever repeat. A Job for a queue starts suspended.
+    """
+    spec: Object = {
+        "activeDeadlineSeconds": pod.active_seconds(settings) + settings.pending_seconds,
+        "backoffLimit": 0,
+        "completions": 1,
+        "parallelism": 1,
+        "podReplacementPolicy": "Failed",
+        "template": pod.manifest(settings),
+        "ttlSecondsAfterFinished": TTL_SECONDS,
+    }
+    if not paid:
+        spec["podFailurePolicy"] = {"rules": [_DISRUPTION]}
+    if queue:
+        spec["suspend"] = True
+    return {
+        "apiVersion": JOBS.api_version,
+        "kind": JOBS.name,
+        "metadata": {
+            "name": name,
+            "namespace": owner["metadata"]["namespace"],
+            "labels": {**labels, **({QUEUE_LABEL: queue} if queue else {})},
+            "ownerReferences": [owner_of(owner)],
+        },
+        "spec": spec,
+    }
