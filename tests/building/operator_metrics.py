@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from building.git_servers import LOOPBACK
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import ResultSummary, StageName
+from isobench.controller.caps import Caps
 from isobench.controller.metrics import CONTENT_TYPE, Metrics
 from isobench.controller.object_metrics import ObjectCollector
 
@@ -27,7 +29,7 @@ class Work:
             ObjectCollector(
                 self.items,
                 list,
-                {"team-a": 50.0, "team-b": 20.0}.get,
+                lambda _: Caps(dollars=Decimal(50)),
                 clock=lambda: NOW,
                 leading=lambda: True,
                 seen=self.metrics.namespace_seen,

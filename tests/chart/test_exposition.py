@@ -2,9 +2,11 @@
 
 import subprocess
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import ResultSummary, StageName
+from isobench.controller.caps import Caps
 from isobench.controller.metrics import Metrics
 from isobench.controller.object_metrics import ObjectCollector
 
@@ -16,7 +18,7 @@ def test_promtool_has_nothing_to_say(promtool):
         ObjectCollector(
             lambda: [item],
             list,
-            lambda _: 50.0,
+            lambda _: Caps(dollars=Decimal(50)),
             clock=lambda: datetime(2025, 6, 1, tzinfo=UTC),
             leading=lambda: True,
             seen=metrics.namespace_seen,

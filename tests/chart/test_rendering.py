@@ -107,7 +107,7 @@ def test_a_tenant_may_not_write_status(chart):
 def test_caps_reach_the_operator_by_namespace(chart):
     values = {"tenants": [TEAM_A, TEAM_B], "defaultCaps": {"dollars": 1, "runningItems": 2}}
     settings = settings_from(chart.objects(values).operator_arguments())
-    caps = {name: settings.cap_of(name) for name in ("team-a", "team-b", "another")}
+    caps = {name: settings.caps_of(name) for name in ("team-a", "team-b", "another")}
     assert (caps["team-a"].dollars, caps["team-a"].items) == (50, 20)
     assert caps["team-b"].dollars == 5
     assert (caps["another"].dollars, caps["another"].items) == (1, 2)

@@ -6,6 +6,7 @@ import pytest
 
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import ResultSummary, StageName
+from isobench.controller.caps import Caps
 from isobench.controller.metrics import Metrics
 from isobench.controller.object_metrics import MODELS_AT_MOST, ObjectCollector
 
@@ -63,7 +64,7 @@ def watching(metrics, items=(), batches=(), caps=None, leading=True):
         ObjectCollector(
             lambda: items,
             lambda: batches,
-            (caps or {}).get,
+            lambda namespace: Caps(dollars=(caps or {}).get(namespace)),
             clock=lambda: NOW,
             leading=lambda: leading,
             seen=metrics.namespace_seen,

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName, StageState
+from isobench.controller.caps import Caps
 
 Object = Mapping[str, Any]
 MODELS_AT_MOST = 50
@@ -136,14 +137,14 @@ class ObjectCollector(Collector):
         self,
         items: Callable[[], Iterable[Object]],
         batches: Callable[[], Iterable[Object]],
-        cap_usd: Callable[[str], float | None],
+        caps_of: Callable[[str], Caps],
         *,
         clock: Callable[[], datetime],
         leading: Callable[[], bool],
         seen: Callable[[str], None],
     ) -> None:
-        """``cap_usd`` knows the cap of a namespace; ``seen`` is told of every namespace with an item."""
-        self._items, self._batches, self._cap_usd = items, batches, cap_usd
+        """``caps_of`` knows a namespace's caps; ``seen`` is told of every namespace with an item."""
+        self._items, self._batches, self._caps_of = items, batches, caps_of
         self._clock, self._leading, self._seen = clock, leading, seen
 
     def describe(self) -> Iterable[Metric]:
@@ -158,8 +159,8 @@ class ObjectCollector(Collector):
         for namespace in found.namespaces:
             self._seen(namespace)
         shown = _shown_models(found)
-        caps = {namespace: self._cap_usd(namespace) for namespace in found.namespaces}
-        yield from _money(found, shown, {namespace: cap for namespace, cap in caps.items() if cap is not None})
+        caps = {namespace: self._caps_of(namespace).dollars for namespace in found.namespaces}
+        yield from _money(found, shown, {namespace: float(cap) for namespace, cap in caps.items() if cap is not None})
         yield from _items(found)
 
 
