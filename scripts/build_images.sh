@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds isobench's images by buildah, podman or docker: build_images.sh [operator|worker|environment|agent]...
-# Settings: BUILDER (the program, with options of its own), REGISTRY (a prefix), TAG (dev), BASE (the base image, best
-# with its digest).
+# Settings: BUILDER (the program, with options of its own), BUILD_OPTIONS, REGISTRY (a prefix), TAG (dev), BASE (the
+# base image, best with its digest).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 TAG=${TAG:-dev}
@@ -28,6 +28,6 @@ for image in "${@:-operator worker environment agent}"; do
             *) echo "there is no image $name: choose from operator, worker, environment, agent" >&2 && exit 2 ;;
         esac
         # shellcheck disable=SC2086
-        $build --quiet $file "--build-arg=BASE=$BASE" "--tag=${PREFIX}isobench-$name:$TAG" .
+        $build ${BUILD_OPTIONS:-} --quiet $file "--build-arg=BASE=$BASE" "--tag=${PREFIX}isobench-$name:$TAG" .
     done
 done

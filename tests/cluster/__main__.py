@@ -12,7 +12,7 @@ from cluster.profiles import PROFILES
 def main() -> int:
     """Do what is asked; 1 with a sentence where that can't be done."""
     parser = argparse.ArgumentParser(prog="python -m cluster", description=__doc__)
-    parser.add_argument("command", choices=("build", "up", "down", "status"))
+    parser.add_argument("command", choices=("build", "images", "up", "down", "status"))
     parser.add_argument("--profile", choices=PROFILES, default="real")
     asked = parser.parse_args()
     cluster = Cluster(PROFILES[asked.profile])
@@ -26,6 +26,8 @@ def main() -> int:
 def _do(command: str, cluster: Cluster) -> int:
     if command == "build":
         binaries.ensure(binaries.REAL if cluster.profile.real else binaries.FAKE)
+    elif command == "images":
+        cluster.load_images()
     elif command == "down":
         left = cluster.down()
         print(f"cluster: down; {', '.join(left) or 'nothing'} left behind")

@@ -11,6 +11,7 @@ from pathlib import Path
 from cluster import binaries
 from cluster.control_plane import ControlPlane, NotReady
 from cluster.keeper import Children
+from cluster.kubectl import kubectl
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,9 @@ class Access:
         """The administrator's."""
         return self.plane.kubeconfig
 
-    @property
-    def kubectl(self) -> Path:
-        """The program."""
-        return self.plane.binaries / "kubectl"
+    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
+        """What kubectl prints, as the administrator; its standard error too where it fails and may."""
+        return kubectl(self.kubeconfig, *arguments, input=input, check=check)
 
     @property
     def url(self) -> str:

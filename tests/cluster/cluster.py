@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import time
 import urllib.error
@@ -16,12 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cluster import binaries, namespaces, provisioner
+from cluster import binaries, image_build, namespaces, provisioner
 from cluster.binaries import Missing
 from cluster.control_plane import ControlPlane, NotReady
 from cluster.fake_nodes import FakeNodes
 from cluster.images import Images
 from cluster.keeper import Program, Supervised
+from cluster.kubectl import kubectl
 from cluster.node import Node
 from cluster.profiles import Profile
 from cluster.watching import Client
@@ -100,7 +100,7 @@ class Cluster:
     @cached_property
     def node(self) -> Node:
         """Its real node."""
-        return Node(NODE, self.folder, self.plane, self.profile.link)
+        return Node(NODE, self.folder, self.plane, self.profile.pods, self.profile.link)
 
     @cached_property
     def client(self) -> Client:
@@ -111,6 +111,20 @@ class Cluster:
     def images(self) -> Images:
         """The images on its node."""
         return Images(self.node.socket)
+
+    def load_images(self) -> None:
+        """Build isobench's images of these sources, and put them on the node where they are not there yet.
+
+        Raises:
+            Missing: something has to be installed first.
+        """
+        archive = image_build.ensure()
+        if self.is_up():
+            loaded = self.folder / f"loaded-{archive.stem}"
+            with self._one_at_a_time():
+                if not loaded.exists():
+                    self.images.load(archive)
+                    loaded.touch()
 
     @property
     def s3_endpoint(self) -> str:
@@ -134,12 +148,8 @@ class Cluster:
         return self.folder / "git"
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
-        """What kubectl prints; its standard error too where it fails and may."""
-        command = [str(binaries.folder() / "kubectl"), f"--kubeconfig={self.plane.kubeconfig}", *arguments]
-        done = subprocess.run(command, input=input, capture_output=True, text=True, check=False)
-        if check and done.returncode:
-            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout + (done.stderr if done.returncode else "")
+        """What kubectl prints, as the administrator; its standard error too where it fails and may."""
+        return kubectl(self.plane.kubeconfig, *arguments, input=input, check=check)
 
     def programs(self) -> dict[str, Program]:
         """What it runs beside the control plane's store and API server, by name, in the order of starting."""

@@ -40,6 +40,7 @@ def _question(query: bytes) -> tuple[str, int]:
 def main() -> None:
     """Serve over UDP for ever."""
     services = Watched(Client(Path(sys.argv[1])), "/api/v1/services", lambda _service: None)
+    services.start()
 
     class Query(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -53,7 +54,7 @@ def main() -> None:
 def _addresses(services: Watched) -> dict[str, str]:
     return {
         f"{name}.{namespace}{_SUFFIX}": found["spec"]["clusterIP"]
-        for (namespace, name), found in list(services.objects.items())
+        for (namespace, name), found in services.all()
         if found["spec"].get("clusterIP", "None") != "None"
     }
 

@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cluster.node import PODS
 from cluster.profiles import Profile
+from cluster.waiting import wait_until
 
 _SUPERVISOR = Path(__file__).parent / "supervisor.py"
 _CONTROLLERS = Path("/sys/fs/cgroup")
@@ -51,9 +50,9 @@ def end(profile: Profile) -> None:
     for pid in _supervisors(profile):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    _wait_until(lambda: not _supervisors(profile), "the supervisor to end")
-    _wait_until(lambda: not Path("/sys/class/net", profile.link).exists(), f"{profile.link} to go")
-    _wait_until(lambda: _removed_cgroups(profile.link), f"the cgroups {profile.link} to be empty")
+    wait_until(lambda: not _supervisors(profile), "the supervisor to end")
+    wait_until(lambda: not Path("/sys/class/net", profile.link).exists(), f"{profile.link} to go")
+    wait_until(lambda: _removed_cgroups(profile.link), f"the cgroups {profile.link} to be empty")
 
 
 def leftovers(profile: Profile) -> list[str]:
@@ -87,7 +86,7 @@ def _connect(profile: Profile) -> None:
         subprocess.run(enter(profile, *command), check=True)
     _ip("route", "add", f"{profile.address}/32", "via", there, "dev", profile.link)
     if profile.real:
-        _ip("route", "add", PODS, "via", there, "dev", profile.link)
+        _ip("route", "add", profile.pods, "via", there, "dev", profile.link)
 
 
 def _ip(*arguments: str) -> None:
@@ -140,14 +139,6 @@ def _removed_cgroups(name: str) -> bool:
 
 
 def _wait_for(path: Path, starting: "subprocess.Popen[bytes]") -> None:
-    _wait_until(lambda: path.exists() or starting.poll() is not None, f"{path}")
+    wait_until(lambda: path.exists() or starting.poll() is not None, f"{path}")
     if starting.poll() is not None:
         raise RuntimeError((path.parent / "supervisor.log").read_text())
-
-
-def _wait_until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.02)

@@ -10,7 +10,6 @@ from typing import Any
 from cluster.control_plane import ControlPlane
 from cluster.keeper import Program
 
-PODS = "10.244.0.0/24"
 PAUSE = "isobench.test/pause:1"
 _HERE = Path(__file__).parent
 _PLUGINS = Path("/usr/lib/cni")
@@ -35,11 +34,12 @@ state = "{folder}/containerd/state"
 
 @dataclass(frozen=True)
 class Node:
-    """One node, named as its kubelet registers it, and the cgroup that all of its pods are below."""
+    """One node, named as its kubelet registers it; the addresses of its pods, and the cgroup that they are below."""
 
     name: str
     folder: Path
     plane: ControlPlane
+    pods: str
     cgroup: str
 
     @property
@@ -85,7 +85,7 @@ class Node:
             "kubeconfig": self.plane.folder / "kubeconfigs" / "proxy",
             "hostname-override": self.name,
             "proxy-mode": "iptables",
-            "cluster-cidr": PODS,
+            "cluster-cidr": self.pods,
             "conntrack-max-per-core": 0,
             "conntrack-tcp-timeout-established": 0,
             "conntrack-tcp-timeout-close-wait": 0,
@@ -97,7 +97,7 @@ class Node:
         """One bridge, and a last step that tells the policy agent of the pod before any of its programs starts."""
         addresses = {
             "type": "host-local",
-            "ranges": [[{"subnet": PODS}]],
+            "ranges": [[{"subnet": self.pods}]],
             "routes": [{"dst": "0.0.0.0/0"}],
             "dataDir": str(self.folder / "cni" / "addresses"),
         }

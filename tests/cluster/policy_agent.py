@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from cluster.policy_rules import EGRESS, INGRESS, Pod, rules
 from cluster.watching import Client, Watched
 
 DELAY = "cluster.isobench.dev/policy-delay"
+_NAMESPACES, _POLICIES = "/api/v1/namespaces", "/apis/networking.k8s.io/v1"
 _OVER = ("Succeeded", "Failed")
 
 
@@ -27,63 +27,55 @@ class Agent:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._lock = threading.Lock()
-        self._due: dict[tuple[str, str], tuple[float, Pod]] = {}
+        self._lock = threading.RLock()
+        self._pods: dict[tuple[str, str], tuple[float, Pod]] = {}
         self._programmed: list[str] = []
+        self._namespaces = Watched(client, _NAMESPACES, self._look)
+        self._policies = Watched(client, f"{_POLICIES}/networkpolicies", self._look)
+        self._watched_pods = Watched(client, "/api/v1/pods", self._pod_changed)
         _hook_chains()
-        self._namespaces = Watched(client, "/api/v1/namespaces", self._look)
-        self._policies = Watched(client, "/apis/networking.k8s.io/v1/networkpolicies", self._look)
-        self._pods = Watched(client, "/api/v1/pods", self._pod_changed)
-        for watched in (self._namespaces, self._policies, self._pods):
-            watched.listed.wait()
+        for watched in (self._namespaces, self._policies, self._watched_pods):
+            watched.start()
 
     def pod_added(self, namespace: str, name: str, address: str) -> None:
         """A pod has got its address: its policies hold when this returns, or after the namespace's delay."""
-        found = self._client.call("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")
-        delay = self._delay(namespace)
-        pod = Pod(namespace, name, address, found["metadata"].get("labels") or {})
+        found = self._client.call("GET", f"{_NAMESPACES}/{namespace}/pods/{name}")
+        # What was created just before the pod may not have been seen yet.
+        self._namespaces.put(self._client.call("GET", f"{_NAMESPACES}/{namespace}"))
+        for policy in self._client.call("GET", f"{_POLICIES}/namespaces/{namespace}/networkpolicies")["items"]:
+            self._policies.put(policy)
         with self._lock:
-            self._due[namespace, name] = time.monotonic() + delay, pod
-        if 0 < delay < math.inf:
+            pod = Pod(namespace, name, address, found["metadata"].get("labels") or {})
+            self._pods[namespace, name] = time.monotonic(), pod
+        if 0 < (delay := self._delay(namespace)) < math.inf:
             threading.Timer(delay + 0.01, self._look, [None]).start()
         self._look(None)
-
-    def _delay(self, namespace: str) -> float:
-        found = self._client.call("GET", f"/api/v1/namespaces/{namespace}")
-        value = (found["metadata"].get("annotations") or {}).get(DELAY, "0")
-        return math.inf if value == "never" else float(value)
 
     def _pod_changed(self, found: Any) -> None:
         metadata, status = found["metadata"], found.get("status", {})
         key = metadata["namespace"], metadata["name"]
-        gone = key not in self._pods_now() or status.get("phase") in _OVER
         with self._lock:
-            if gone:
-                self._due.pop(key, None)
-            elif status.get("podIP") and key not in self._due and not found["spec"].get("hostNetwork"):
-                pod = Pod(*key, status["podIP"], metadata.get("labels") or {})
-                self._due[key] = 0.0, pod
+            if key not in self._watched_pods.objects or status.get("phase") in _OVER:
+                self._pods.pop(key, None)
+            elif status.get("podIP") and key not in self._pods and not found["spec"].get("hostNetwork"):
+                self._pods[key] = 0.0, Pod(*key, status["podIP"], metadata.get("labels") or {})
         self._look(found)
-
-    def _pods_now(self) -> Mapping[tuple[str, str], Any]:
-        return self._pods.objects if hasattr(self, "_pods") else {}
 
     def _look(self, _changed: Any) -> None:
         """Program what is due now, if it differs from what is programmed."""
         with self._lock:
-            pods = [pod for at, pod in self._due.values() if at <= time.monotonic()]
-            names = {
-                name: found["metadata"].get("labels") or {} for (_, name), found in self._all("_namespaces").items()
-            }
-            wanted = rules(pods, names, list(self._all("_policies").values()))
+            now = time.monotonic()
+            pods = [pod for since, pod in self._pods.values() if since + self._delay(pod.namespace) <= now]
+            labels = {name: space["metadata"].get("labels") or {} for (_, name), space in self._namespaces.all()}
+            wanted = rules(pods, labels, [policy for _, policy in self._policies.all()])
             if wanted != self._programmed:
                 _restore([f":{EGRESS} - [0:0]", f":{INGRESS} - [0:0]", *wanted])
                 self._programmed = wanted
 
-    def _all(self, name: str) -> dict[tuple[str, str], Any]:
-        """A copy of what is watched; nothing while the first watches start."""
-        watched = getattr(self, name, None)
-        return dict(watched.objects) if watched else {}
+    def _delay(self, namespace: str) -> float:
+        found = self._namespaces.objects.get(("", namespace), {"metadata": {}})
+        value = (found["metadata"].get("annotations") or {}).get(DELAY, "0")
+        return math.inf if value == "never" else float(value)
 
 
 def _hook_chains() -> None:

@@ -25,6 +25,11 @@ class Profile:
         return f"10.244.255.{self.number}"
 
     @property
+    def pods(self) -> str:
+        """The addresses of its pods."""
+        return f"10.244.{self.number}.0/24"
+
+    @property
     def link(self) -> str:
         """The machine's end of the cable to the cluster; also the name of its cgroup."""
         return f"isobench-{self.name}"

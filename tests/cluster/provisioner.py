@@ -33,8 +33,8 @@ class Provisioner:
     def __init__(self, client: Client, folder: Path | None) -> None:
         self._client = client
         self._folder = folder
-        Watched(client, "/api/v1/persistentvolumeclaims", self._claim_changed)
-        Watched(client, _VOLUMES, self._volume_changed)
+        Watched(client, "/api/v1/persistentvolumeclaims", self._claim_changed).start()
+        Watched(client, _VOLUMES, self._volume_changed).start()
 
     def _claim_changed(self, claim: Any) -> None:
         metadata, spec = claim["metadata"], claim["spec"]

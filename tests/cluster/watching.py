@@ -46,8 +46,20 @@ class Watched:
         self._path = path
         self._changed = changed
         self.objects: dict[tuple[str, str], Any] = {}
-        self.listed = threading.Event()
+        self._listed = threading.Event()
+
+    def start(self) -> None:
+        """Follow in the background; returns when everything that is there is known."""
         threading.Thread(target=self._follow_for_ever, daemon=True).start()
+        self._listed.wait()
+
+    def all(self) -> list[tuple[tuple[str, str], Any]]:
+        """What is there now."""
+        return list(self.objects.items())
+
+    def put(self, found: Any) -> None:
+        """Know of an object that was read by another way."""
+        self.objects[_key(found)] = found
 
     def _follow_for_ever(self) -> None:
         while True:
@@ -59,7 +71,7 @@ class Watched:
     def _follow(self) -> None:
         listing = self._client.call("GET", self._path)
         self.objects = {_key(found): found for found in listing["items"]}
-        self.listed.set()
+        self._listed.set()
         for found in list(self.objects.values()):
             self._changed(found)
         version = listing["metadata"]["resourceVersion"]
