@@ -74,6 +74,7 @@ class Prepared(Contract):
     commits: CommitSummary
     arms: list[PreparedArm]
     image: str | None = Field(default=None, description="Identity of the image that arms were built in, if any.")
+    base_version: str | None = Field(default=None, description="What base's history gives to a project that asks it.")
     test_supplied: bool = True
     canary: str | None = Field(default=None, description="The canary's plain address, where it was reached.")
     notes: list[str] = Field(default_factory=list)

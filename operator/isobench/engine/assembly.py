@@ -38,7 +38,7 @@ def assemble(
         efficiency_test=[test],
         duration_changes=[Durations(base=recorded["base"], head=recorded["head"], main=recorded["main"])],
         human_performance=human_performance(recorded["base"], recorded["head"]),
-        version=version_of(prepared.arm("base"), architecture, spec.environment.image if prepared.image else None),
+        version=version_of(prepared.arm("base"), architecture, _image(spec, prepared)),
         api=spec.api,
         gt_commit_message=commits.message,
         setup_commands=spec.environment.setup_commands,
@@ -75,6 +75,11 @@ def version_of(arm: PreparedArm | None, architecture: str, image: str | None) ->
 def needs_gpu(script: str) -> bool:
     """Whether the test asks for a CUDA device in so many words."""
     return re.search(r"\.cuda\(|torch\.cuda\.|device\s*=\s*['\"]cuda|\.to\(['\"]cuda", script) is not None
+
+
+def _image(spec: CommitBenchmarkSpec, prepared: Prepared) -> str | None:
+    """The image by the name that a person gave it, else as isobench knows it; None where none was used."""
+    return prepared.image and (spec.environment.image or prepared.image)
 
 
 def _manifests(prepared: Prepared, folder: str) -> dict[Arm, str] | None:

@@ -1,9 +1,10 @@
 """What the probe is asked to do for an item: arms, limits, order; everything but the places that its runner chooses."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from isobench.contracts.base import InvalidInput
 from isobench.contracts.prepared import Prepared, PreparedArm
 from isobench.contracts.spec import TimingSpec
 from isobench.engine.verdict import PRIMARY
@@ -42,6 +43,18 @@ def probe_request(
         "cores": list(cores),
         "sockets": timing.sockets,
     }
+
+
+def highest_cores(count: int, allowed: Iterable[int]) -> Sequence[int]:
+    """The highest ``count`` of the CPUs that may be used: the lowest serve most interrupts.
+
+    Raises:
+        InvalidInput: there are not so many.
+    """
+    cores = sorted(allowed)
+    if count > len(cores):
+        raise InvalidInput("timing.cores", [f"{count} cores are asked for and {len(cores)} may be used here"])
+    return cores[-count:]
 
 
 def seed_of(identity: str) -> int:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,11 +21,13 @@ from isobench.adapters.isolation.sandbox import Sandbox, open_sandbox
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import ItemFailure
+from isobench.contracts.record import Record
 from isobench.contracts.spec import CommitBenchmarkSpec, OutputSpec, RepositorySpec
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import StageName
 from isobench.engine.dataset_names import dataset_file_name
 from isobench.engine.plan import ItemPlan, plan_item
+from isobench.engine.probe_request import highest_cores
 from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_budget import BatchBudget, open_budget
 from isobench.local.batch_state import BatchState, Item
@@ -133,8 +135,19 @@ class Workbench:
         return timing.run(request, self._timing_ports(item, request))
 
     def _collect(self, item: Item, request: StageRequest) -> StageResult:
+        dataset = self._dataset(item.spec)
+
+        def store(record: Record) -> str:
+            dataset.store(record)
+            return address_of(dataset.path)
+
         ports = collect.CollectPorts(
-            workspace=item.workspace, clock=now, dataset=self._dataset(item.spec), status=item.status
+            workspace=item.workspace,
+            clock=now,
+            status=item.status,
+            store=store,
+            folder=f"state/runs/{item.run_id}/{item.item_id}",
+            uri=address_of,
         )
         return collect.run(request, ports)
 
@@ -146,7 +159,7 @@ class Workbench:
             workspace=item.workspace,
             clock=now,
             probe=lambda prepared: ProbeRunner(self._probe, self._sandbox(item, prepared.image)),
-            cores=highest_cores(item.spec.timing.cores),
+            cores=highest_cores(item.spec.timing.cores, os.sched_getaffinity(0)),
             progress=progress,
         )
 
@@ -201,16 +214,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def highest_cores(count: int) -> Sequence[int]:
-    """The highest ``count`` CPUs that this process may use: the lowest serve most interrupts.
-
-    Raises:
-        InvalidInput: there are not so many.
-    """
-    allowed = sorted(os.sched_getaffinity(0))
-    if count > len(allowed):
-        raise InvalidInput("timing.cores", [f"{count} cores are asked for and {len(allowed)} may be used here"])
-    return allowed[-count:]
+def address_of(path: Path) -> str:
+    """A file's address for people."""
+    return path.absolute().as_uri()
 
 
 def dataset_path(output: OutputSpec, data_dir: Path) -> Path:

@@ -55,6 +55,7 @@ def build(spec: CommitBenchmarkSpec, fetched: Fetched, ports: BuildPorts) -> Don
         commits=fetched.commits,
         arms=arms,
         image=ports.image,
+        base_version=fetched.base_version,
         test_supplied=fetched.test_supplied,
         canary=fetched.canary,
         notes=notes,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import isobench
-from isobench.adapters.dataset import DatasetFile
 from isobench.adapters.files import read_model, write_json, write_model
 from isobench.contracts.journal import Journal
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import Reason
+from isobench.contracts.record import Record
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import Artifacts, CommitBenchmarkStatus, Cost, StageName, StageState
 from isobench.contracts.timed import Timed
@@ -25,8 +25,13 @@ class CollectPorts:
 
     workspace: Workspace
     clock: Clock
-    dataset: DatasetFile
     status: Callable[[], CommitBenchmarkStatus]
+    store: Callable[[Record], str]
+    """Keeps the record, and says where it is."""
+    folder: str
+    """The item's folder relative to the work root or the store."""
+    uri: Callable[[Path], str]
+    """The address that a file of the item's folder has for people."""
 
 
 def run(request: StageRequest, ports: CollectPorts) -> StageResult:
@@ -41,7 +46,7 @@ def _collect(request: StageRequest, ports: CollectPorts) -> Done:
     if timing is not None and timing.state is StageState.SUCCEEDED:
         record_uri = _store_record(request, ports, status.cost)
     write_model(ports.workspace.journal, _journal(request, ports, status))
-    return Done(artifacts=Artifacts(record_uri=record_uri, journal_uri=_uri(ports.workspace.journal)))
+    return Done(artifacts=Artifacts(record_uri=record_uri, journal_uri=ports.uri(ports.workspace.journal)))
 
 
 def _store_record(request: StageRequest, ports: CollectPorts, cost: Cost) -> str:
@@ -54,11 +59,10 @@ def _store_record(request: StageRequest, ports: CollectPorts, cost: Cost) -> str
         timed.durations,
         with_cost(timed.measurement, cost),
         platform.machine(),
-        f"state/runs/{request.run_id}/{request.item_id}",
+        ports.folder,
     )
     write_json(workspace.record, record.row())
-    ports.dataset.store(record)
-    return _uri(ports.dataset.path)
+    return ports.store(record)
 
 
 def _journal(request: StageRequest, ports: CollectPorts, status: CommitBenchmarkStatus) -> Journal:
@@ -82,7 +86,3 @@ def _journal(request: StageRequest, ports: CollectPorts, status: CommitBenchmark
         cost=status.cost,
         notes=prepared.notes if prepared else [],
     )
-
-
-def _uri(path: Path) -> str:
-    return path.absolute().as_uri()
