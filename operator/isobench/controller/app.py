@@ -192,7 +192,7 @@ class App:
             ObjectCollector(
                 self._cache.items.all,
                 self._cache.batches.all,
-                lambda _: self._settings.namespace_dollars,
+                self._settings.caps_of,
                 clock=self._clock,
                 leading=lambda: self._election.leading,
                 seen=metrics.namespace_seen,

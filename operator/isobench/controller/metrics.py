@@ -46,7 +46,7 @@ class Metrics:
 
     def __init__(self, version: str) -> None:
         """``version`` is the operator's."""
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._known: set[str] = set()
         self._operator(version)

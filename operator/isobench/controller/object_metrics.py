@@ -3,11 +3,11 @@
 Only the leader shows it: replicas would count everything twice. After a restart the same objects give the same numbers.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -17,12 +17,20 @@ from isobench.contracts.status import StageName, StageState
 from isobench.controller.caps import Caps
 
 Object = Mapping[str, Any]
+K = TypeVar("K")
 MODELS_AT_MOST = 50
 NO_MODEL, OTHER = "none", "other"
 UNFINISHED, NOT_STARTED = "Unfinished", "none"
 _FINAL = frozenset(state.value for state in StageState if state.final)
 _FAMILIES = {reason.value: reason.consequence.family.value for reason in Reason}
 _PAID = frozenset({StageName.GENERATE.value, StageName.AGENT.value})
+
+
+Dollars = defaultdict[K, float]
+
+
+def _dollars() -> Dollars[Any]:
+    return defaultdict(float)
 
 
 class Account(NamedTuple):
@@ -37,8 +45,8 @@ class Account(NamedTuple):
 class Totals:
     """Sums over all objects at one moment."""
 
-    spent: Counter[Account] = field(default_factory=Counter)
-    reserved: Counter[tuple[str, str]] = field(default_factory=Counter)
+    spent: Dollars[Account] = field(default_factory=_dollars)
+    reserved: Dollars[tuple[str, str]] = field(default_factory=_dollars)
     prompt_tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
     completion_tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
     unfinished: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -165,7 +173,7 @@ class ObjectCollector(Collector):
 
 
 def _money(found: Totals, shown: frozenset[str], caps: Mapping[str, float]) -> Iterator[Metric]:
-    spent: Counter[tuple[str, ...]] = Counter()
+    spent: Dollars[tuple[str, ...]] = _dollars()
     for account, dollars in found.spent.items():
         spent[account.namespace, _named(account.model, shown), account.reason] += dollars
     by_model = ("namespace", "model")
@@ -198,20 +206,20 @@ def _gauge(name: str, said: str, labels: tuple[str, ...], values: Mapping[Any, f
 
 def _shown_models(found: Totals) -> frozenset[str]:
     """Names come from tenants: only the most expensive are shown, the rest together."""
-    by_model: Counter[str] = Counter()
+    by_model: Dollars[str] = _dollars()
     for account, dollars in found.spent.items():
         by_model[account.model] += dollars
     for (_, model), dollars in found.reserved.items():
         by_model[model] += dollars
-    return frozenset(model for model, _ in by_model.most_common(MODELS_AT_MOST))
+    return frozenset(sorted(by_model, key=lambda model: (-by_model[model], model))[:MODELS_AT_MOST])
 
 
 def _named(model: str, shown: frozenset[str]) -> str:
     return model if model in shown else OTHER
 
 
-def _by_model(values: Mapping[tuple[str, str], float], shown: frozenset[str]) -> Counter[tuple[str, str]]:
-    summed: Counter[tuple[str, str]] = Counter()
+def _by_model(values: Mapping[tuple[str, str], float], shown: frozenset[str]) -> Mapping[tuple[str, str], float]:
+    summed: Dollars[tuple[str, str]] = _dollars()
     for (namespace, model), value in values.items():
         summed[namespace, _named(model, shown)] += value
     return summed
