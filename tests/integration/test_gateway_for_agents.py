@@ -136,7 +136,15 @@ def test_a_gateway_in_a_pod_serves_until_it_is_terminated(tmp_path: Path, socket
 
 
 def test_a_socket_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    long = tmp_path / ("x" * 120)
-    with pod(settings_for("http://127.0.0.1:1", tmp_path / "ledger.jsonl", socket=long)) as (report, _):
+    nowhere = tmp_path / "missing" / "gateway.sock"
+    with pod(settings_for("http://127.0.0.1:1", tmp_path / "ledger.jsonl", socket=nowhere)) as (report, _):
         assert report.reason is Reason.INFRASTRUCTURE_ERROR
-        assert str(long) in report.message
+        assert str(nowhere.parent) in report.message
+
+
+def test_a_socket_may_lie_deeper_than_sockets_can_be_named(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 120)
+    deep.mkdir()
+    with setting(tmp_path, Says(), socket=deep / "gateway.sock") as scene:
+        assert stat.S_ISSOCK((deep / "gateway.sock").stat().st_mode)
+        assert scene.gateway.socket == deep / "gateway.sock"

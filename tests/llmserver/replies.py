@@ -86,17 +86,18 @@ def chat_body(says: Says) -> bytes:
     if says.tool_calls:
         message["tool_calls"] = list(says.tool_calls)
     choice = {"index": 0, "message": message, "finish_reason": says.ending, "logprobs": None}
-    return json.dumps(_with_usage(_chat("chat.completion", [choice]), chat_usage(says))).encode()
+    return json.dumps(_with_usage(_chat("chat.completion", _identity(), [choice]), chat_usage(says))).encode()
 
 
 def chat_events(says: Says, *, with_usage: bool) -> Iterator[bytes]:
+    name = _identity()
     for word in says.text.split(" "):
-        yield _event(_chat("chat.completion.chunk", [_delta({"role": "assistant", "content": word + " "})]))
+        yield _event(_chat("chat.completion.chunk", name, [_delta({"role": "assistant", "content": word + " "})]))
     for index, call in enumerate(says.tool_calls):
-        yield _event(_chat("chat.completion.chunk", [_delta({"tool_calls": [{**call, "index": index}]})]))
-    yield _event(_chat("chat.completion.chunk", [_delta({}, says.ending)]))
+        yield _event(_chat("chat.completion.chunk", name, [_delta({"tool_calls": [{**call, "index": index}]})]))
+    yield _event(_chat("chat.completion.chunk", name, [_delta({}, says.ending)]))
     if with_usage:
-        yield _event(_with_usage(_chat("chat.completion.chunk", []), chat_usage(says)))
+        yield _event(_with_usage(_chat("chat.completion.chunk", name, []), chat_usage(says)))
     yield b"data: [DONE]\n\n"
 
 
@@ -136,7 +137,7 @@ def _response(says: Says, status: str) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": says.reasoning_tokens},
     }
     return {
-        "id": "resp_1",
+        "id": _identity(),
         "object": "response",
         "created_at": 0,
         "model": MODEL,
@@ -154,8 +155,12 @@ def _function_call(call: Mapping[str, Any]) -> dict[str, Any]:
     return item | call["function"]
 
 
-def _chat(kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"id": "chatcmpl-1", "object": kind, "created": 0, "model": MODEL, "choices": choices}
+def _identity() -> str:
+    return f"answer-{next(_NUMBERS)}"
+
+
+def _chat(kind: str, name: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"id": name, "object": kind, "created": 0, "model": MODEL, "choices": choices}
 
 
 def _delta(delta: dict[str, Any], ending: str | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from isobench.contracts.spec import AgentSpec
 
 
 def _openhands(_asked: AgentSpec) -> Agent:
-    from isobench.adapters.agents.openhands import OpenHands
+    from isobench.adapters.agents.openhands.adapter import OpenHands
 
     return OpenHands()
 

@@ -6,6 +6,7 @@ is closed; in a pod `serve_until_terminated` is the gateway container's whole wo
 
 import asyncio
 import json
+import os
 import secrets
 import signal
 import sys
@@ -77,7 +78,11 @@ async def _listen(runner: web.AppRunner, settings: GatewaySettings) -> int | Non
     if settings.socket is None:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return int(runner.addresses[0][1])
-    await web.UnixSite(runner, str(settings.socket)).start()
+    folder = os.open(settings.socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    short = (
+        f"/proc/self/fd/{folder}/{settings.socket.name}"  # a socket's path has 107 bytes, a work root's may have more
+    )
+    await web.UnixSite(runner, short).start()
     settings.socket.chmod(0o600)
     return None
 
