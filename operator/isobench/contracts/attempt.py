@@ -7,6 +7,19 @@ from pydantic import Field
 
 from isobench.contracts.base import Contract
 
+How = Literal[
+    "finished",
+    "not_finished",
+    "stuck",
+    "iterations_exhausted",
+    "budget_exhausted",
+    "timed_out",
+    "llm_unauthorized",
+    "llm_unavailable",
+    "crashed",
+]
+"""How an agent's process ended, in the words that every kind of agent is translated into."""
+
 
 class AgentOutcome(StrEnum):
     """How an attempt ended. Where several hold, the first of this order is the outcome."""
@@ -33,13 +46,31 @@ class Finding(Contract):
     evidence: str
 
 
+class Assignment(Contract):
+    """`prompt.json`: what an agent was given, written before it starts."""
+
+    version: Literal[1] = 1
+    attempt: int
+    kind: str
+    model: str | None = None
+    branch: str
+    targets: list[str]
+    test: str = Field(description="The efficiency test's name in the worktree.")
+    max_iterations: int
+    budget_usd: float
+    timeout_minutes: float
+    estimate_usd: float
+    prompt: str
+
+
 class Ended(Contract):
     """`agent/ended.json`: the paid part of an attempt is over; what follows costs nothing and may be repeated."""
 
     version: Literal[1] = 1
-    how: str = Field(description="How its process ended, as its kind says it.")
+    how: How
     message: str = ""
     stopped: str | None = Field(default=None, description="The bound by which the supervisor ended it.")
+    out_of_time: bool = False
     exit_code: int | None = None
     iterations: int = 0
     seconds: float = 0.0

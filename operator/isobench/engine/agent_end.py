@@ -1,19 +1,10 @@
-"""How an agent's process ended, in the words that every kind of agent is translated into."""
+"""How an agent's process ended, as its kind reads it from what the process left."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-How = Literal[
-    "finished",
-    "not_finished",
-    "stuck",
-    "iterations_exhausted",
-    "budget_exhausted",
-    "timed_out",
-    "llm_unauthorized",
-    "llm_unavailable",
-    "crashed",
-]
+from isobench.contracts.attempt import How
+
+__all__ = ["AgentEnd", "How"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from isobench.contracts.attempt import AgentOutcome, Finding
+from isobench.contracts.attempt import AgentOutcome, Attempt, Finding
 from isobench.contracts.reasons import Reason
 from isobench.engine.agent_end import AgentEnd
 
@@ -26,6 +26,27 @@ class Verification:
     evidence: str = ""
     runs: bool = True
     """Whether it was built and its test passed: only then can it be timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one way of checking a patch says: for it, against it, or why it can't tell."""
+
+    proof: str = ""
+    objection: str = ""
+    lack: str = ""
+    runs: bool = True
+    """False: the patched project can't even be run."""
+
+
+def verification_of(checks: Sequence[Check]) -> Verification:
+    """One objection suffices; without any, one proof does."""
+    runs = all(check.runs for check in checks)
+    if objections := [check.objection for check in checks if check.objection]:
+        return Verification(objections[0], runs=runs)
+    if proofs := [check.proof for check in checks if check.proof]:
+        return Verification(None, "; ".join(proofs))
+    return Verification("; ".join(check.lack for check in checks if check.lack) or "nothing could be checked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,17 @@ def judge(evidence: Evidence) -> Judgement:
         for finding in found[:EVIDENCE_LISTED]
     )
     return Judgement(held[0].outcome, held[0].evidence, held)
+
+
+def verified(attempt: Attempt, verification: Verification) -> Attempt:
+    """The same attempt once its patch was tried."""
+    if verification.doubt is None:
+        last = Finding(outcome=AgentOutcome.SUCCEEDED, evidence=verification.evidence)
+    else:
+        last = Finding(outcome=AgentOutcome.UNVERIFIED, evidence=verification.doubt[:EVIDENCE_CHARACTERS])
+    tried = (AgentOutcome.UNVERIFIED, AgentOutcome.SUCCEEDED)
+    held = [*(finding for finding in attempt.held if finding.outcome not in tried), last]
+    return attempt.model_copy(update={"outcome": held[0].outcome, "message": held[0].evidence, "held": held})
 
 
 def reason_of(outcome: AgentOutcome) -> Reason:

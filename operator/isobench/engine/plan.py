@@ -55,13 +55,12 @@ class ItemPlan:
 def plan_item(spec: CommitBenchmarkSpec, *, test_supplied: bool, suspended: bool = False) -> ItemPlan:
     """The stages for ``spec``; ``test_supplied`` says that a test for its head came with the batch's inputs."""
     generated = spec.test.generate is not None and not test_supplied
-    attempted = spec.agent.enabled and spec.mode == "online"
     wanted = {
         StageName.PREPARE: True,
         StageName.GENERATE: generated,
-        StageName.VALIDATE: generated or attempted,
-        StageName.AGENT: attempted,
-        StageName.BUILD_AGENT: attempted,
+        StageName.VALIDATE: generated or spec.attempted,
+        StageName.AGENT: spec.attempted,
+        StageName.BUILD_AGENT: spec.attempted,
         StageName.TIMING: True,
         StageName.COLLECT: True,
     }

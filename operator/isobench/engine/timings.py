@@ -70,7 +70,7 @@ def _reason(result: ProbeResult, judgement: Judgement) -> tuple[Reason | None, l
         outcome = result["arms"].get(arm)
         if outcome is not None and outcome["reason"]:
             return Reason(outcome["reason"]), [f"{arm}: {outcome['message']}", *notes]
-    if judgement.failure is not None:
+    if judgement.failure is not None and "agent" not in judgement.failure.arms:
         return judgement.failure.reason, notes
     if judgement.verdict is None:
         return Reason.TOO_SLOW, [result["message"], *notes]

@@ -26,6 +26,9 @@ SECONDARY: tuple[Arms, ...] = (("base", "main"),)
 
 CONTROL: Arms = ("base", "control")
 
+WITH_AGENT: tuple[Arm, ...] = ("base", "control", "agent")
+"""The arms that an agent's result is compared with: what it computes says nothing of the human change."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
@@ -60,7 +63,8 @@ def judge(samples: Sequence[TimedSample], margin: float) -> Judgement:
 
     An arm without samples is left out: why it has none is not a question for its times.
     """
-    about_results = doubt_about_results(samples)
+    about_results = doubt_about_results([sample for sample in samples if sample.arm != "agent"])
+    about_agent = doubt_about_results([sample for sample in samples if sample.arm in WITH_AGENT])
     control = _control_interval(samples, margin)
     comparisons: list[ComparisonResult] = []
     unmeasured: list[Unmeasured] = []
@@ -68,7 +72,8 @@ def judge(samples: Sequence[TimedSample], margin: float) -> Judgement:
         pairs = pairs_of(samples, arms)
         if not pairs:
             continue
-        outcome = about_results or _compare(arms, pairs, margin, control)
+        doubt = about_agent if "agent" in arms else about_results
+        outcome = doubt or _compare(arms, pairs, margin, control)
         if isinstance(outcome, Doubt):
             unmeasured.append(Unmeasured(arms, outcome.reason, outcome.message))
         else:

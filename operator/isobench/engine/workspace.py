@@ -1,5 +1,6 @@
 """Where things are in an item's folder; names only, nothing is opened here."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,76 @@ class Workspace:
         """The folder of a stage's probe run: request, result, log."""
         return self.probes / stage
 
+    def attempt(self, number: int) -> Path:
+        """The folder of an agent's attempt: its task, its repository at first, how its process ended, its steps."""
+        return self.root / "agent" / str(number)
+
+    @property
+    def outcome(self) -> Path:
+        """What became of the last attempt of an agent: `Attempt`."""
+        return self.root / "agent" / "outcome.json"
+
+    @property
+    def prompt(self) -> Path:
+        """What the agent was given: `Assignment`."""
+        return self.root / "prompt.json"
+
+    @property
+    def task(self) -> Path:
+        """What the agent was told, as text."""
+        return self.root / "task.txt"
+
+    def agent_output(self, stream: str) -> Path:
+        """What the agent's process printed: ``stream`` is stdout or stderr."""
+        return self.root / f"openhands_{stream}.txt"
+
+    @property
+    def patch(self) -> Path:
+        """The agent's patch: its changes to targets."""
+        return self.root / "model_patch.diff"
+
+    @property
+    def prediction(self) -> Path:
+        """The patch as harnesses of the field read it."""
+        return self.root / "prediction.jsonl"
+
     def ledger(self) -> Path:
         """The folder of paid calls: intents, answers, started markers."""
         return self.root / "ledger"
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where an agent works. Its path tells nothing of the item: an item's folder names the human commit."""
+
+    root: Path
+
+    @property
+    def repository(self) -> Path:
+        """The agent's repository and worktree."""
+        return self.root / "repository"
+
+    @property
+    def folder(self) -> Path:
+        """What the agent leaves beside its changes."""
+        return self.root / "folder"
+
+    @property
+    def scratch(self) -> Path:
+        """Its home and temporary files."""
+        return self.root / "scratch"
+
+    @property
+    def control(self) -> Path:
+        """What its supervisor writes; out of its reach."""
+        return self.root / "control"
+
+    @property
+    def socket(self) -> Path:
+        """Where the gateway listens."""
+        return self.root / "gateway" / "sock"
+
+
+def room_of(rooms: Path, run_id: str, item_id: str, attempt: int) -> Room:
+    """The room of one attempt in the folder of all ``rooms``."""
+    return Room(rooms / hashlib.sha256(f"{run_id}/{item_id}/{attempt}".encode()).hexdigest()[:12])

@@ -201,8 +201,7 @@ def _samples(batch: CommitBenchmarkBatch) -> Iterator[tuple[CommitBenchmarkSpec,
 
 
 def _row(spec: CommitBenchmarkSpec, slug: str, sample: int | None, now: datetime) -> ItemRow:
-    attempted = spec.agent.enabled and spec.mode == "online"
-    agent, model = (spec.agent.kind, spec.agent.model) if attempted else (None, None)
+    agent, model = (spec.agent.kind, spec.agent.model) if spec.attempted else (None, None)
     return ItemRow(
         item_id=item_id(slug, spec.commits.head, spec.commits.base, model, sample),
         run_id=run_id(slug, agent, model, now),

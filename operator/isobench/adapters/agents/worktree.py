@@ -34,8 +34,8 @@ def changes(base: Path, worktree: Path) -> list[Change]:
         elif entry.kind == "unreadable":
             found.append(Change(path, "unreadable"))
         elif was is None or not _same(was, entry, base / path, worktree / path):
-            kind = "changed" if was else "added"
-            found.append(Change(path, kind, entry.link, special=entry.kind == "special"))
+            special = entry.kind == "special"
+            found.append(Change(path, "changed" if was else "added", entry.link, special))
     return found
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import uv
 
 from isobench.adapters.commands import RunCommand, run_command
-from isobench.adapters.made_once import Made, make_once
+from isobench.adapters.files import read_json
+from isobench.adapters.made_once import MARKER, Made, make_once
 from isobench.adapters.python.build_variables import package_sources
 from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
 from isobench.adapters.python.derivation import Lineage
@@ -96,7 +97,7 @@ class EnvironmentBuilder:
             self.system,
         )
         made = make_once(folder, lambda: build.run(ways))
-        return _as_built(folder, interpreter, made, build.log, time.monotonic() - started)
+        return _as_built(folder, interpreter.version, made, build.log, time.monotonic() - started)
 
     def _interpreter(self, project: Project, request: BuildRequest) -> Interpreter:
         here = {interpreter.version: interpreter for interpreter in self.pythons()}
@@ -105,11 +106,17 @@ class EnvironmentBuilder:
         return here[choose_python(project, request.spec.python, list(here), base, as_of)]
 
 
-def _as_built(folder: Path, interpreter: Interpreter, made: Made, log: Path, seconds: float) -> BuiltEnvironment:
+def built_before(folder: Path, python_version: str) -> BuiltEnvironment:
+    """The environment that was built in ``folder``, on a Python of that version."""
+    made = Made(read_json(folder / MARKER), reused=True)
+    return _as_built(folder, python_version, made, folder / "build.log", 0.0)
+
+
+def _as_built(folder: Path, python_version: str, made: Made, log: Path, seconds: float) -> BuiltEnvironment:
     return BuiltEnvironment(
         path=folder,
         python=folder / "venv" / "bin" / "python",
-        python_version=interpreter.version,
+        python_version=python_version,
         key=folder.name,
         install_sha=made.facts["install_sha"],
         reused=made.reused,

@@ -1,0 +1,53 @@
+"""What an attempt left behind, as evidence: what was tampered with, what is off target, and the patch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from isobench.adapters.agents.worktree import changes, read_file, repository_state
+from isobench.adapters.git.patches import Content, ignored_by, patch_between
+from isobench.contracts.attempt import Assignment
+from isobench.engine.worktree_rules import Change, RepositoryState, Sorted, compare_repositories, sort_changes
+
+PATCH_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Left:
+    """The changes of an attempt, sorted, and its patch: tree(worktree) - tree(base), targets only."""
+
+    changes: Sorted
+    tampering: tuple[str, ...]
+    patch: bytes
+
+    @property
+    def too_large(self) -> str | None:
+        """Why the patch can't be taken, if it can't."""
+        if len(self.patch) <= PATCH_BYTES:
+            return None
+        return f"the patch has {len(self.patch)} bytes and may have {PATCH_BYTES}"
+
+
+def look_at(
+    worktree: Path, base: Path, before: RepositoryState, assignment: Assignment, test: str, scratch: Path
+) -> Left:
+    """Look at ``worktree`` once all of the agent's processes are dead; nothing of it is run."""
+    found = [change for change in changes(base, worktree) if not _is_test_as_given(change, worktree, assignment, test)]
+    if not (worktree / assignment.test).is_file():
+        found.append(Change(assignment.test, "removed"))
+    added = [change.path for change in found if change.kind == "added" and change.path not in assignment.targets]
+    ignored = ignored_by(base, added, scratch)
+    judged = sort_changes(found, assignment.targets, ignored, assignment.test)
+    repository = compare_repositories(before, repository_state(worktree), f"refs/heads/{assignment.branch}")
+    patch = patch_between(_files(base, judged.in_target), _files(worktree, judged.in_target), scratch)
+    return Left(judged, (*judged.tampering, *repository), patch)
+
+
+def _is_test_as_given(change: Change, worktree: Path, assignment: Assignment, test: str) -> bool:
+    if change.path != assignment.test or change.kind != "added" or change.link is not None or change.special:
+        return False
+    return read_file(worktree, assignment.test)[0] == test.encode()
+
+
+def _files(tree: Path, paths: tuple[str, ...]) -> Mapping[str, Content]:
+    return {path: read_file(tree, path) for path in paths if (tree / path).is_file()}
