@@ -91,6 +91,7 @@ class Election:
         """
         while True:
             await asyncio.sleep(self._timing.retry)
+            self.check()
             await self._try(max(0.0, self._write_until - self._monotonic()))
             self.check()
 
