@@ -58,7 +58,7 @@ class Access:
 @contextmanager
 def api_server(folder: Path | None = None) -> Iterator[Access]:
     """A new API server that knows nothing but Kubernetes itself; its files are in ``folder``, or a short-lived one."""
-    programs = binaries.ensure(binaries.API_SERVER)
+    programs = binaries.ensure(("etcd", "kube-apiserver"))
     with ExitStack() as ending:
         place = folder or Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobench-api-")))
         access = _started(place, programs)
