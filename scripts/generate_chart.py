@@ -1,4 +1,4 @@
-"""Writes what the chart holds of other sources: the kinds' definitions, and README's table of values: `make chart`."""
+"""Writes what the chart holds of other sources: the kinds, the providers, README's table of values: `make chart`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,9 +67,13 @@ def undocumented_values(text: str) -> Iterator[str]:
 
 def chart_files() -> dict[Path, str]:
     """Each generated file of the chart with its text."""
-    crds = {CHART / "files" / "crds" / path.name: path.read_text("utf-8") for path in sorted((ROOT / "crds").iterdir())}
     values = documented_values((CHART / "values.yaml").read_text("utf-8"))
-    return crds | {CHART / "README.md": README.format(rows="\n".join(value.row() for value in values))}
+    readme = {CHART / "README.md": README.format(rows="\n".join(value.row() for value in values))}
+    return _copies("crds", "*.yaml", "crds") | _copies("config", "main_*.toml", "providers") | readme
+
+
+def _copies(source: str, pattern: str, target: str) -> dict[Path, str]:
+    return {CHART / "files" / target / path.name: path.read_text("utf-8") for path in (ROOT / source).glob(pattern)}
 
 
 def _at(defaults: object, path: list[str]) -> object:

@@ -23,10 +23,9 @@ def test_a_generated_file_is_what_its_source_says(path):
     assert path.read_text(encoding="utf-8") == chart_files()[path], "run `make chart`"
 
 
-def test_the_chart_holds_every_kind_and_no_other():
-    assert {path.name for path in (CHART / "files" / "crds").iterdir()} == {
-        path.name for path in (ROOT / "crds").iterdir()
-    }
+@pytest.mark.parametrize(("held", "source"), [("crds", "crds/*.yaml"), ("providers", "config/main_*.toml")])
+def test_the_chart_holds_all_of_its_sources_and_no_other(held, source):
+    assert {path.name for path in (CHART / "files" / held).iterdir()} == {path.name for path in ROOT.glob(source)}
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)

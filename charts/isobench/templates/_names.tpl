@@ -81,3 +81,11 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/* The providers' files: the chart's own, and those of the values instead of or beside them. */}}
+{{- define "isobench.providers" -}}
+{{- $files := dict -}}
+{{- range $path, $_ := .Files.Glob "files/providers/*.toml" }}{{ $_ := set $files (base $path) ($.Files.Get $path) }}{{ end -}}
+{{- range $name, $text := .Values.providers }}{{ $_ := set $files (printf "main_%s.toml" $name) $text }}{{ end -}}
+{{- toYaml $files -}}
+{{- end -}}
