@@ -9,8 +9,8 @@ from isobench.adapters.hub.publishing import PublishError, PublishReport
 from isobench.cli import options
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.objects import PublishSpec
-from isobench.local.publication import publish_dataset
 from isobench.local.work_root import WorkRoot
+from isobench.stages.publish import publish_dataset
 
 EPILOG = """
 \b
@@ -49,7 +49,7 @@ def command(
     root = WorkRoot(work_root.absolute())
     root.create()
     try:
-        report = publish_dataset(dataset, spec, settings.variables, root, dry_run=not yes)
+        report = publish_dataset(dataset, spec, settings.variables, root.temporary, dry_run=not yes)
     except PublishError as error:
         raise click.ClickException(str(error)) from None
     _print(report, sent=yes, as_json=as_json)

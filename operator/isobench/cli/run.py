@@ -26,9 +26,9 @@ from isobench.local.batch_state import open_batch
 from isobench.local.display import LiveView, json_lines, plain_lines
 from isobench.local.events import Listener
 from isobench.local.executor import Executor
-from isobench.local.publication import publish_dataset
 from isobench.local.work_root import WorkRoot
 from isobench.local.workbench import Workbench, dataset_path, now
+from isobench.stages.publish import publish_dataset
 
 INTERRUPTED = 130
 
@@ -129,7 +129,7 @@ def _publish(batch: CommitBenchmarkBatch, data_dir: Path, variables: Mapping[str
     dataset = dataset_path(next(items_of(batch)).output, data_dir)
     assert batch.spec.publish is not None  # the caller looked
     try:
-        report = publish_dataset(dataset, batch.spec.publish, variables, root)
+        report = publish_dataset(dataset, batch.spec.publish, variables, root.temporary)
     except (InvalidInput, PublishError) as error:
         click.echo(f"isobench: {dataset.name} is not published: {error}", err=True)
         return False

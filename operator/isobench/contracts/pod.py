@@ -20,14 +20,6 @@ SOCKET = "run.sock"
 """Where the environment container's runner listens, in the exchange folder."""
 
 
-class Argument(Contract):
-    """A request as a command line's argument."""
-
-    def argument(self) -> str:
-        """The request in one line of JSON."""
-        return self.model_dump_json(exclude_none=True, exclude_defaults=True)
-
-
 class Places(Contract):
     """Where things are mounted in every pod; a test has them elsewhere."""
 
@@ -37,7 +29,18 @@ class Places(Contract):
     cache: Path = Field(default=Path("/cache"), description="The shared cache claim's folder, where there is one.")
     git_credentials: Path = Path("/secrets/git")
     test: Path = Field(default=Path("/inputs/test.py"), description="The test that a ConfigMap holds.")
+    resolver: Path = Field(default=Path("/etc/resolv.conf"), description="Names the name servers.")
     termination: Path = Path("/dev/termination-log")
+
+
+class Argument(Contract):
+    """A request as a command line's argument."""
+
+    places: Places = Field(default_factory=Places)
+
+    def argument(self) -> str:
+        """The request in one line of JSON."""
+        return self.model_dump_json(exclude_none=True, exclude_defaults=True)
 
 
 class PodRequest(Argument):
@@ -53,7 +56,6 @@ class PodRequest(Argument):
     cache: bool = Field(default=False, description="Whether a shared cache claim is mounted.")
     configuration: Configuration | None = Field(default=None, description="Model and prices, for paid stages.")
     status: CommitBenchmarkStatus | None = Field(default=None, description="What became of the item, for collect.")
-    places: Places = Field(default_factory=Places)
 
 
 class ExportRequest(Argument):
@@ -64,7 +66,6 @@ class ExportRequest(Argument):
     endpoint: str | None = None
     dataset: str
     batch: str
-    places: Places = Field(default_factory=Places)
 
 
 class PublishRequest(Argument):
@@ -75,7 +76,6 @@ class PublishRequest(Argument):
     endpoint: str | None = None
     dataset: str
     publish: PublishSpec
-    places: Places = Field(default_factory=Places)
 
 
 class SweepRequest(Argument):
@@ -85,7 +85,6 @@ class SweepRequest(Argument):
     namespace: str
     keep: list[str] = Field(description="First eight digits of the UID of every item there is.")
     decided_at: datetime = Field(description="A directory that is younger is kept: its item may not be listed.")
-    places: Places = Field(default_factory=Places)
 
 
 class CanaryRequest(Argument):

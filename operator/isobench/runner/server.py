@@ -106,8 +106,8 @@ def _follow(pid: int, connection: socket.socket, offspring: Offspring) -> Option
         for ended, status in offspring.reap():
             if ended == pid:
                 return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-        ready, _, _ = select.select([connection, offspring.wakeup], [], [])
-        if connection in ready:
+        ready, _, _ = select.select([connection.fileno(), offspring.wakeup], [], [])
+        if connection.fileno() in ready:
             if not _is_there(connection):
                 return None
             os.killpg(pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The end of a batch that asks for it: its dataset goes to the hub."""
+"""publish: the end of a batch that asks for it; its dataset goes to the hub."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,13 +7,12 @@ from isobench.adapters.dataset import DatasetFile
 from isobench.adapters.hub.publishing import TOKEN_VARIABLE, HubTarget, PublishReport, publish
 from isobench.contracts.objects import PublishSpec
 from isobench.engine.dataset_names import hub_repo_id
-from isobench.local.work_root import WorkRoot
 
 ENDPOINT_VARIABLE = "HF_ENDPOINT"
 
 
 def publish_dataset(
-    dataset: Path, spec: PublishSpec, variables: Mapping[str, str], root: WorkRoot, *, dry_run: bool = False
+    dataset: Path, spec: PublishSpec, variables: Mapping[str, str], cache: Path, *, dry_run: bool = False
 ) -> PublishReport:
     """Merge the records of the file ``dataset`` into the split that ``spec`` names; ``variables`` hold the token.
 
@@ -24,7 +23,7 @@ def publish_dataset(
     target = HubTarget(
         repo_id=hub_repo_id(spec.repo, dataset.stem),
         token=variables.get(TOKEN_VARIABLE),
-        cache_dir=root.temporary,
+        cache_dir=cache,
         private=spec.private,
         endpoint=variables.get(ENDPOINT_VARIABLE),
     )
