@@ -13,6 +13,7 @@ from isobench.adapters.files import write_text
 from isobench.adapters.folder_lock import held
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.record import Record
+from isobench.engine.agent_record import joined
 
 Row = dict[str, Any]
 Key = tuple[str, str]
@@ -32,7 +33,7 @@ class DatasetFile:
     def __init__(self, path: Path) -> None:
         """The folder of ``path`` is the lock: runs with other work roots meet it too."""
         self.path = path
-        self._online: dict[Key, bool] = {}
+        self._keys: set[Key] = set()
         self._seen: object = None
 
     def rows(self) -> Iterator[Row]:
@@ -60,10 +61,10 @@ class DatasetFile:
             return False
         with self._alone():
             self._look()
-            return (repo, head_commit) in self._online
+            return (repo, head_commit) in self._keys
 
     def store(self, record: Record) -> Stored:
-        """Keep one record per key: the first stays, but an online record replaces an offline one.
+        """Keep one record per key: the first stays, but an online record replaces an offline one, or is joined to one.
 
         Raises:
             InvalidInput: a line of the file is not a record.
@@ -71,11 +72,11 @@ class DatasetFile:
         """
         with self._alone():
             self._look()
-            if record.key not in self._online:
+            if record.key not in self._keys:
                 self._append(record)
                 return Stored.APPENDED
-            if record.online and not self._online[record.key]:
-                self._replace(record)
+            if record.online and (row := joined(self._row_of(record.key), record)) is not None:
+                self._replace(record.key, row)
                 return Stored.REPLACED
             return Stored.KEPT
 
@@ -84,7 +85,7 @@ class DatasetFile:
         if self._signature() == self._seen:
             return
         self._cut_torn_line()
-        self._online = {(row["repo"], row["head_commit"]): _online(row) for row in self.rows()}
+        self._keys = {(row["repo"], row["head_commit"]) for row in self.rows()}
         self._seen = self._signature()
 
     def _signature(self) -> object:
@@ -104,13 +105,16 @@ class DatasetFile:
                 raise
         self._learn(record)
 
-    def _replace(self, record: Record) -> None:
-        rows = (record.row() if (row["repo"], row["head_commit"]) == record.key else row for row in self.rows())
+    def _row_of(self, key: Key) -> Row:
+        return next(row for row in self.rows() if (row["repo"], row["head_commit"]) == key)
+
+    def _replace(self, key: Key, new: Row) -> None:
+        rows = (new if (row["repo"], row["head_commit"]) == key else row for row in self.rows())
         write_text(self.path, "".join(_line(row) for row in rows))
-        self._learn(record)
+        self._seen = self._signature()
 
     def _learn(self, record: Record) -> None:
-        self._online[record.key] = record.online
+        self._keys.add(record.key)
         self._seen = self._signature()
 
     def _cut_torn_line(self) -> None:
@@ -143,7 +147,3 @@ def _write_all(stream: RawIOBase, content: bytes) -> None:
 
 def _line(row: Row) -> str:
     return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _online(row: Row) -> bool:
-    return "agent_success" in row or "agent_error" in row

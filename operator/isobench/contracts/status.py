@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from isobench.contracts.attempt import AgentOutcome
 from isobench.contracts.base import KubernetesContract
 from isobench.contracts.reasons import Reason
 from isobench.contracts.record import Verdict
@@ -76,7 +77,7 @@ class Cost(KubernetesContract):
 
 
 class ResultSummary(KubernetesContract):
-    """The measurement in one line: base:head."""
+    """The measurement in one line: base:head, and base:agent where there was an attempt."""
 
     speedup: float | None = Field(default=None, description="Median of base time / head time.")
     ci_low: float | None = Field(default=None, description="Lower end of the 99% interval.")
@@ -85,6 +86,9 @@ class ResultSummary(KubernetesContract):
     noisy: bool = Field(default=False, description="The control's interval excludes zero.")
     control: float | None = Field(default=None, description="The control's ratio: 1 without bias.")
     pairs: int | None = Field(default=None, description="Paired samples behind the interval.")
+    agent_outcome: AgentOutcome | None = Field(default=None, description="What became of the agent's attempt.")
+    agent_speedup: float | None = Field(default=None, description="Median of base time / agent time.")
+    agent_verdict: Verdict | None = Field(default=None, description="The verdict on base:agent.")
 
 
 class Artifacts(KubernetesContract):

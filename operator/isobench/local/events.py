@@ -1,5 +1,6 @@
 """What a run tells while it goes on; a live view, plain lines and `--json` show the same events."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -56,3 +57,20 @@ class RunEnded(Contract):
 
 Event = RunStarted | StageStarted | StageProgress | ItemEnded | RunEnded
 Listener = Callable[[Event], None]
+
+
+def progress_of(item: str, stage: StageName, event: dict[str, Any]) -> StageProgress:
+    """A block's event for a person: the probe speaks of log ratios, people of speed-ups."""
+    text = f"{event['pairs']} pairs"
+    interval = event["comparisons"].get("base:head")
+    if interval is None:
+        return StageProgress(item=item, stage=stage, text=text, pairs=event["pairs"])
+    return StageProgress(
+        item=item,
+        stage=stage,
+        text=text,
+        pairs=event["pairs"],
+        speedup=math.exp(interval["estimate"]),
+        ci_low=math.exp(interval["low"]),
+        ci_high=math.exp(interval["high"]),
+    )

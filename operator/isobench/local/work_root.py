@@ -53,6 +53,11 @@ class WorkRoot:
         return self.path / "environments"
 
     @property
+    def agents(self) -> Path:
+        """Rooms of running agents."""
+        return self.path / "agents"
+
+    @property
     def containers(self) -> Path:
         """What the container engine keeps."""
         return self.path / "containers"

@@ -1,8 +1,7 @@
 """The stages of one batch on this machine: each with the ports that it reaches the outside world by."""
 
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,7 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from isobench.adapters.agents.supervisor import Supervisor
 from isobench.adapters.dataset import DatasetFile
+from isobench.adapters.files import read_model
 from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.inputs import Supplies
 from isobench.adapters.isolation.container_engine import Engine
@@ -20,6 +21,7 @@ from isobench.adapters.isolation.probe_runner import ProbeRunner
 from isobench.adapters.isolation.sandbox import Sandbox, open_sandbox
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.contracts.base import InvalidInput
+from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import ItemFailure
 from isobench.contracts.record import Record
 from isobench.contracts.spec import CommitBenchmarkSpec, OutputSpec, RepositorySpec
@@ -31,8 +33,9 @@ from isobench.engine.probe_request import highest_cores
 from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_budget import BatchBudget, open_budget
 from isobench.local.batch_state import BatchState, Item
-from isobench.local.events import Listener, StageProgress
-from isobench.stages import collect, prepare, timing, validate
+from isobench.local.events import Listener, StageProgress, progress_of
+from isobench.local.turns import Turns
+from isobench.stages import build_agent, collect, prepare, timing, validate
 from isobench.stages.attempt import refused
 from isobench.stages.build import BuildPorts
 from isobench.stages.fetch import FetchPorts
@@ -52,10 +55,12 @@ class Workbench:
     settings: EffectiveConfiguration
     tell: Listener
     _budget: BatchBudget = field(init=False)
+    _turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
         """Learn what was spent before any item can spend more."""
         self._budget = open_budget(self.state)
+        self._turns = Turns(self.state.batch.spec.agent_parallelism)
 
     def plan_of(self, item: Item) -> ItemPlan:
         """The stages that ``item`` passes here."""
@@ -78,6 +83,8 @@ class Workbench:
             StageName.PREPARE: self._prepare,
             StageName.GENERATE: self._generate,
             StageName.VALIDATE: self._validate,
+            StageName.AGENT: self._agent,
+            StageName.BUILD_AGENT: self._build_agent,
             StageName.TIMING: self._time,
             StageName.COLLECT: self._collect,
         }
@@ -89,6 +96,7 @@ class Workbench:
 
     def _prepare(self, item: Item, request: StageRequest) -> StageResult:
         container = self.container_of(item.spec.environment.image) if self.container else None
+        dataset = self._dataset(item.spec)
 
         def tell(text: str) -> None:
             self.tell(StageProgress(item=item.item_id, stage=request.stage, text=text))
@@ -99,7 +107,8 @@ class Workbench:
             main_commit=self._main_commit,
             trees=self.state.root.trees,
             supplied_test=self.supplies.test,
-            recorded=self._dataset(item.spec).holds,
+            # an online result joins the record that is there, or takes an offline one's place
+            recorded=lambda repo, head: not item.spec.attempted and dataset.holds(repo, head),
             has_gpu=any(device.exists() for device in GPU_DEVICES),
             tell=tell,
         )
@@ -131,6 +140,32 @@ class Workbench:
     def _validate(self, item: Item, request: StageRequest) -> StageResult:
         return validate.run(request, self._timing_ports(item, request))
 
+    def _agent(self, item: Item, request: StageRequest) -> StageResult:
+        from isobench.adapters.models.llm import LLMConfigManager
+        from isobench.local.agent_bench import AgentBench
+        from isobench.stages import agent
+
+        llm = LLMConfigManager(self.settings.configuration, self.settings.variables)
+        bench = AgentBench(self.state.root, llm, self.supplies, self._budget, self._turns, now)
+        ports = bench.ports(item, lambda: self._repository(item.spec.repository), self._supervisor)
+        return agent.run(request, ports)
+
+    def _build_agent(self, item: Item, request: StageRequest) -> StageResult:
+        timing_ports = self._timing_ports(item, request)
+        image = read_model(item.workspace.prepared, Prepared).image
+        ports = build_agent.BuildAgentPorts(
+            workspace=item.workspace,
+            clock=now,
+            trees=self.state.root.trees,
+            rooms=self.state.root.agents,
+            builder=self.container_of(image).builder() if image else self._builder,
+            probe=timing_ports.probe,
+            supervisor=self._supervisor,
+            cores=timing_ports.cores,
+            progress=timing_ports.progress,
+        )
+        return build_agent.run(request, ports)
+
     def _time(self, item: Item, request: StageRequest) -> StageResult:
         return timing.run(request, self._timing_ports(item, request))
 
@@ -153,7 +188,7 @@ class Workbench:
 
     def _timing_ports(self, item: Item, request: StageRequest) -> timing.TimingPorts:
         def progress(event: dict[str, Any]) -> None:
-            self.tell(_progress(item.item_id, request.stage, event))
+            self.tell(progress_of(item.item_id, request.stage, event))
 
         return timing.TimingPorts(
             workspace=item.workspace,
@@ -195,6 +230,12 @@ class Workbench:
         root, workspace = self.state.root, item.workspace
         readable = [root.trees, root.environments, workspace.scripts, self._probe]
         return self.container_of(image).sandbox(readable, writable=[workspace.probes])
+
+    def _supervisor(self, prepared: Prepared, readable: Sequence[Path], writable: Sequence[Path]) -> Supervisor:
+        if prepared.image is None:
+            return Supervisor(self._probe, open_sandbox(allow_network=self.allow_network))
+        sandbox = self.container_of(prepared.image).sandbox([*readable, self._probe], writable)
+        return Supervisor(self._probe, sandbox)
 
     @cached_property
     def _probe(self) -> Path:
@@ -241,20 +282,3 @@ def store_folder(store: str, data_dir: Path) -> Path:
     if store == "file://data":
         return data_dir
     return Path(unquote(parts.netloc + parts.path))
-
-
-def _progress(item: str, stage: StageName, event: dict[str, Any]) -> StageProgress:
-    """A block's event for a person: the probe speaks of log ratios, people of speed-ups."""
-    text = f"{event['pairs']} pairs"
-    interval = event["comparisons"].get("base:head")
-    if interval is None:
-        return StageProgress(item=item, stage=stage, text=text, pairs=event["pairs"])
-    return StageProgress(
-        item=item,
-        stage=stage,
-        text=text,
-        pairs=event["pairs"],
-        speedup=math.exp(interval["estimate"]),
-        ci_low=math.exp(interval["low"]),
-        ci_high=math.exp(interval["high"]),
-    )

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import isobench
 from isobench.adapters.files import read_model, write_json, write_model
+from isobench.contracts.attempt import Attempt
 from isobench.contracts.journal import Journal
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import Reason
 from isobench.contracts.record import Record
 from isobench.contracts.stage import StageRequest, StageResult
-from isobench.contracts.status import Artifacts, CommitBenchmarkStatus, Cost, StageName, StageState
+from isobench.contracts.status import Artifacts, CommitBenchmarkStatus, StageName, StageState
 from isobench.contracts.timed import Timed
+from isobench.engine.agent_record import with_attempt
 from isobench.engine.assembly import assemble, with_cost
 from isobench.engine.workspace import Workspace
 from isobench.stages.attempt import Clock, Done, attempt
@@ -44,12 +46,12 @@ def _collect(request: StageRequest, ports: CollectPorts) -> Done:
     timing = status.latest(StageName.TIMING)
     record_uri = None
     if timing is not None and timing.state is StageState.SUCCEEDED:
-        record_uri = _store_record(request, ports, status.cost)
+        record_uri = _store_record(request, ports, status)
     write_model(ports.workspace.journal, _journal(request, ports, status))
     return Done(artifacts=Artifacts(record_uri=record_uri, journal_uri=ports.uri(ports.workspace.journal)))
 
 
-def _store_record(request: StageRequest, ports: CollectPorts, cost: Cost) -> str:
+def _store_record(request: StageRequest, ports: CollectPorts, status: CommitBenchmarkStatus) -> str:
     workspace = ports.workspace
     timed = read_model(workspace.timed, Timed)
     record = assemble(
@@ -57,18 +59,25 @@ def _store_record(request: StageRequest, ports: CollectPorts, cost: Cost) -> str
         read_model(workspace.prepared, Prepared),
         workspace.test.read_text(encoding="utf-8"),
         timed.durations,
-        with_cost(timed.measurement, cost),
+        with_cost(timed.measurement, status.cost),
         platform.machine(),
         ports.folder,
     )
+    if request.spec.attempted:
+        record = with_attempt(record, status, _attempt_of(workspace), ports.folder, request.spec.agent.model)
     write_json(workspace.record, record.row())
     return ports.store(record)
+
+
+def _attempt_of(workspace: Workspace) -> Attempt | None:
+    return read_model(workspace.outcome, Attempt) if workspace.outcome.exists() else None
 
 
 def _journal(request: StageRequest, ports: CollectPorts, status: CommitBenchmarkStatus) -> Journal:
     prepared = read_model(ports.workspace.prepared, Prepared) if ports.workspace.prepared.exists() else None
     before = [stage for stage in status.stages if stage.name is not StageName.COLLECT]
     failed = next((stage for stage in reversed(before) if stage.state is not StageState.SUCCEEDED), None)
+    agent = _attempt_of(ports.workspace)
     recorded = bool(before) and before[-1].name is StageName.TIMING and before[-1].state is StageState.SUCCEEDED
     return Journal(
         isobench=isobench.__version__,
@@ -85,4 +94,5 @@ def _journal(request: StageRequest, ports: CollectPorts, status: CommitBenchmark
         stages=before,
         cost=status.cost,
         notes=prepared.notes if prepared else [],
+        facts={"agent": agent.model_dump(mode="json", exclude_none=True)} if agent else {},
     )

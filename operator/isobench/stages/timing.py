@@ -7,6 +7,7 @@ from typing import Any
 from isobench.adapters.files import read_model, write_model
 from isobench.adapters.isolation import machine_lock
 from isobench.adapters.isolation.probe_runner import ProbeRunner, Progress
+from isobench.contracts.attempt import AgentOutcome, Attempt
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.record import Measurement
 from isobench.contracts.stage import StageRequest, StageResult
@@ -49,7 +50,7 @@ def _time(request: StageRequest, ports: TimingPorts) -> Done:
     if timing.protocol == "blocks":
         measurement = measurement_of(result, timing, prepared, adapted)
     write_model(ports.workspace.timed, Timed(durations=durations_of(result), measurement=measurement))
-    return Done(message=_message(measurement, result), result=_summary(measurement))
+    return Done(message=_message(measurement, result), result=_summary(measurement, _outcome(ports.workspace)))
 
 
 def _message(measurement: Measurement | None, result: Mapping[str, Any]) -> str:
@@ -61,19 +62,24 @@ def _message(measurement: Measurement | None, result: Mapping[str, Any]) -> str:
     return f"{measurement.reason}: {'; '.join(measurement.notes)}"
 
 
-def _summary(measurement: Measurement | None) -> ResultSummary | None:
+def _outcome(workspace: Workspace) -> AgentOutcome | None:
+    return read_model(workspace.outcome, Attempt).outcome if workspace.outcome.exists() else None
+
+
+def _summary(measurement: Measurement | None, outcome: AgentOutcome | None) -> ResultSummary | None:
     if measurement is None:
-        return None
-    primary = next((comparison for comparison in measurement.comparisons if comparison.arms == ("base", "head")), None)
-    control = measurement.control.speedup if measurement.control else None
-    if primary is None:
-        return ResultSummary(control=control)
+        return ResultSummary(agent_outcome=outcome) if outcome else None
+    compared = {comparison.arms: comparison for comparison in measurement.comparisons}
+    primary, agent = compared.get(("base", "head")), compared.get(("base", "agent"))
     return ResultSummary(
-        speedup=primary.speedup,
-        ci_low=primary.ci_low,
-        ci_high=primary.ci_high,
-        verdict=primary.verdict,
-        noisy=primary.noisy,
-        control=control,
-        pairs=primary.pairs,
+        speedup=primary.speedup if primary else None,
+        ci_low=primary.ci_low if primary else None,
+        ci_high=primary.ci_high if primary else None,
+        verdict=primary.verdict if primary else None,
+        noisy=primary.noisy if primary else False,
+        control=measurement.control.speedup if measurement.control else None,
+        pairs=primary.pairs if primary else None,
+        agent_outcome=outcome,
+        agent_speedup=agent.speedup if agent else None,
+        agent_verdict=agent.verdict if agent else None,
     )

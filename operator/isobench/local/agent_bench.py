@@ -1,0 +1,78 @@
+"""The agent's stages on this machine: who may run when, and by which model."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from isobench.adapters.agents.registry import agent_of
+from isobench.adapters.git.agent_repository import create_agent_repository
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.inputs import Supplies
+from isobench.adapters.models.gateway_process import Gateway
+from isobench.adapters.models.llm import LLMConfigManager
+from isobench.contracts.prepared import Prepared
+from isobench.contracts.stage import StageRequest
+from isobench.local.batch_budget import BatchBudget
+from isobench.local.batch_state import Item, charged_usd
+from isobench.local.turns import Turns
+from isobench.local.work_root import WorkRoot
+from isobench.stages.agent import LEDGER, AgentPorts, AskedModel
+from isobench.stages.agent_checks import SupervisorOf
+from isobench.stages.attempt import Clock
+
+
+@dataclass(frozen=True)
+class AgentBench:
+    """Gives an agent's stage what it needs."""
+
+    root: WorkRoot
+    llm: LLMConfigManager
+    supplies: Supplies
+    budget: BatchBudget
+    turns: Turns
+    clock: Clock
+
+    def ports(self, item: Item, repository: Callable[[], RepoManager], supervisor: SupervisorOf) -> AgentPorts:
+        """The ports of the stage for ``item``."""
+
+        def make_repository(prepared: Prepared, path: Path) -> Path:
+            return create_agent_repository(repository(), prepared.commits.base_commit, path)
+
+        return AgentPorts(
+            workspace=item.workspace,
+            clock=self.clock,
+            rooms=self.root.agents,
+            scratch=self.root.temporary,
+            agent=agent_of,
+            repository=make_repository,
+            supervisor=supervisor,
+            model=lambda request: self._model(item, request),
+            extraction=self.supplies.extraction,
+            grant=lambda: self._grant(item),
+            turn=self.turns.one,
+        )
+
+    def _grant(self, item: Item) -> AbstractContextManager[None]:
+        """What the item's test has cost, and the attempt's cap."""
+        most = charged_usd(item.workspace) + Decimal(str(item.spec.agent.budget_usd))
+        return self.budget.grant(item.workspace, float(most))
+
+    def _model(self, item: Item, request: StageRequest) -> AskedModel:
+        asked = item.spec.agent
+        self.llm.require_usable(asked.model)
+        name = self.llm.model(asked.model)
+
+        def gateway(socket: Path) -> AbstractContextManager[Gateway]:
+            return self.llm.gateway(
+                item.workspace.ledger() / LEDGER,
+                request.attempt,
+                asked.budget_usd,
+                item.workspace.attempt(request.attempt) / "gateway.log",
+                name,
+                max_calls=asked.max_iterations,
+                socket=socket,
+            )
+
+        return AskedModel(name, self.llm.prices(name), gateway)
