@@ -47,10 +47,13 @@ RULES: Mapping[str, Sequence[Rule]] = {
     ],
     "AgentSpec": [
         Rule(
-            "self.kind != 'command' || has(self.command)",
+            "!has(self.kind) || self.kind != 'command' || has(self.command)",
             "agent.kind command needs agent.command: the program and its arguments",
         ),
-        Rule("self.kind != 'replay' || has(self.patch)", "agent.kind replay needs agent.patch: the patch to apply"),
+        Rule(
+            "!has(self.kind) || self.kind != 'replay' || has(self.patch)",
+            "agent.kind replay needs agent.patch: the patch to apply",
+        ),
     ],
     "Resources": [
         *(
@@ -74,7 +77,12 @@ RULES: Mapping[str, Sequence[Rule]] = {
         ),
         Rule("!has(self.size) || isQuantity(self.size)", "size is no quantity; write 10Gi"),
     ],
-    "TimingSpec": [Rule("self.maxPairs >= self.minPairs", "maxPairs is below minPairs; raise it")],
+    "TimingSpec": [
+        Rule(
+            "!has(self.maxPairs) || !has(self.minPairs) || self.maxPairs >= self.minPairs",
+            "maxPairs is below minPairs; raise it",
+        )
+    ],
     "OutputSpec": [
         Rule(
             "!has(self.secretRef) || !has(self.serviceAccountName)",
@@ -94,7 +102,10 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("has(self.secretRef)", "publish.secretRef is missing; name the Secret that holds the hub's token")
     ],
 }
-"""The rules between fields, by the model's name: what the models check too, and what only a cluster can't have."""
+"""The rules between fields, by the model's name: what the models check too, and what only a cluster can't have.
+
+The API server checks a default, `{}`, before it fills in the fields' own: a rule may rely on required fields only.
+"""
 
 LIST_KEYS = {
     "stages": ["name", "attempt"],
