@@ -71,6 +71,10 @@ class Account(Contract):
         hold = Hold(item=wish.name, budget=wish.budget, reserved_usd=wish.most_usd, before_usd=wish.spent_usd)
         return Account(holds={wish.uid: hold} | self.holds, spent=self.spent)
 
+    def with_spent(self, budget: str, usd: Decimal) -> "Account":
+        """With so much more spent of ``budget``."""
+        return Account(holds=self.holds, spent=self.spent | {budget: self.spent.get(budget, ZERO) + usd})
+
     def settled(self, uid: str, spent_usd: Decimal | None = None) -> "Account":
         """Without the item's hold: it has spent so much in all; everything that was held, if that is not known."""
         hold = self.holds.get(uid)
@@ -78,8 +82,7 @@ class Account(Contract):
             return self
         more = hold.reserved_usd if spent_usd is None else max(ZERO, spent_usd - hold.before_usd)
         holds = {other: kept for other, kept in self.holds.items() if other != uid}
-        spent = self.spent | {hold.budget: self.spent.get(hold.budget, ZERO) + more}
-        return Account(holds=holds, spent=spent)
+        return Account(holds=holds, spent=self.spent).with_spent(hold.budget, more)
 
     def without_budgets(self, gone: Set[str]) -> "Account":
         """What budgets that are gone have paid still counts for the namespace."""

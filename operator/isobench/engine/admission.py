@@ -91,6 +91,14 @@ class Slots:
             called.append(candidate)
         return called
 
+    def holds(self, uid: str) -> bool:
+        """Whether it has a slot, or a place in the line."""
+        return uid in self._running or uid in self._waiting
+
+    def all_running(self) -> Iterable[Candidate]:
+        """Who has a slot, in no order."""
+        return self._running.values()
+
     def running(self, namespace: str) -> list[Candidate]:
         """Who has a slot in ``namespace``."""
         return [candidate for candidate in self._running.values() if candidate.namespace == namespace]

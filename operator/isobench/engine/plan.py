@@ -1,5 +1,6 @@
 """From a batch manifest to items, and from an item to the stages it passes."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -73,12 +74,36 @@ def items_of(batch: CommitBenchmarkBatch) -> Iterator[CommitBenchmarkSpec]:
     Raises:
         ValueError: a commit has no repository, neither of its own nor from the template.
     """
-    template = batch.spec.template
-    for commit in batch.spec.commits:
-        repository = commit.repository or template.repository
-        if repository is None:
-            raise ValueError(f"commit {commit.head} has no repository: give template.repository.url or its own")
-        yield _item(batch, commit, repository)
+    for index in range(len(batch.spec.commits)):
+        yield item_of(batch, index)
+
+
+def item_of(batch: CommitBenchmarkBatch, index: int) -> CommitBenchmarkSpec:
+    """The item of the commit at ``index``.
+
+    Raises:
+        ValueError: the commit has no repository, neither of its own nor from the template.
+    """
+    commit = batch.spec.commits[index]
+    repository = commit.repository or batch.spec.template.repository
+    if repository is None:
+        raise ValueError(f"commit {commit.head} has no repository: give template.repository.url or its own")
+    return _item(batch, commit, repository)
+
+
+def duplicates(batch: CommitBenchmarkBatch) -> list[str]:
+    """A sentence for each commit that is there twice and not told apart by model or sample."""
+    shared = batch.spec.template.repository
+    asked = Counter(
+        (repository.url if repository else "", commit.head, commit.base, commit.model, commit.sample)
+        for commit in batch.spec.commits
+        for repository in (commit.repository or shared,)
+    )
+    return [
+        f"commit {head} is there twice; leave one, or give each its own model or sample"
+        for (_, head, *_), count in asked.items()
+        if count > 1
+    ]
 
 
 def _item(batch: CommitBenchmarkBatch, commit: BatchCommit, repository: RepositorySpec) -> CommitBenchmarkSpec:

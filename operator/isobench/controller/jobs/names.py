@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from isobench.contracts.status import StageName
+from isobench.contracts.status import ClosingName, StageName
 from isobench.controller.item import Item
 from isobench.controller.kinds import (
     BATCH_LABEL,
@@ -25,9 +25,9 @@ _LONGEST_NAME = 30
 _LONGEST_LABEL = 63
 
 
-def job_name(item: str, uid: str, stage: StageName, attempt: int) -> str:
-    """`<item, at most 30>-<stage>-<attempt>-<8 of the item's UID>`."""
-    return f"{_short(item)}-{stage}-{attempt}-{uid[:8]}"
+def job_name(owner: str, uid: str, stage: StageName | ClosingName, attempt: int) -> str:
+    """`<item or batch, at most 30>-<stage>-<attempt>-<8 of its UID>`."""
+    return f"{_short(owner)}-{stage}-{attempt}-{uid[:8]}"
 
 
 def claim_name(item: Item) -> str:

@@ -1,0 +1,193 @@
+"""Who may start and who may pay, asked by an item's reconcile before it claims a stage; answers come from memory."""
+
+from datetime import datetime
+
+from isobench.contracts.status import StageName, Waiting
+from isobench.controller.accounts import Accounts
+from isobench.controller.app import Parts
+from isobench.controller.budgets import (
+    Budget,
+    NoBudget,
+    batch_of,
+    budget_of,
+    has_ended,
+    limits_of,
+    live_stage,
+    most_usd,
+    wish_of,
+)
+from isobench.controller.item import Item
+from isobench.controller.kinds import BATCHES, ITEMS, Key, Object, owner_uid
+from isobench.engine.account import BUDGET, Account, Wish, shortage
+from isobench.engine.admission import Candidate, Slots
+
+AGENT_PARALLELISM = "AgentParallelism"
+
+
+class Admission:
+    """The slots that are taken, the money that is held, and who waits for either."""
+
+    def __init__(self, parts: Parts, accounts: Accounts) -> None:
+        """Nothing is counted before the first question: the cache is complete by then."""
+        self._cache, self._settings, self._wake = parts.cache, parts.settings, parts.wake
+        self._accounts = accounts
+        self._slots: Slots | None = None
+        self._asked: dict[Key, str] = {}
+        self._agents: dict[str, dict[Key, str]] = {}
+        self._unlimited: set[str] = set()
+
+    def may_start(self, item: Object, _now: datetime) -> Waiting | None:
+        """What keeps ``item`` from its next stage: None, or the cap and its place in the line."""
+        slots, candidate = self._counted(), _candidate(item)
+        if not self._wants(candidate):
+            self.ended(item)  # a suspended item that has nothing running starts nothing and holds up nobody
+            return None
+        self._asked[Key.of(ITEMS, item)] = candidate.uid
+        waiting = slots.ask(candidate)
+        if waiting is not None and self._release_dead(slots):
+            waiting = slots.ask(candidate)
+        return waiting
+
+    def may_pay(self, item: Object, _now: datetime, stage: StageName) -> Waiting | None:
+        """What keeps ``item`` from the paid ``stage``: None once its batch's ledger, or the account, holds money."""
+        asked = Item.read(item)
+        if not most_usd(asked):
+            return None
+        batch = batch_of(self._cache, item)
+        if batch is None:
+            return self._may_pay_alone(asked)
+        if not _reserved(batch, asked.name):
+            return self._asks(asked, batch)
+        return self._may_attempt(item, batch) if stage is StageName.AGENT else None
+
+    def ended(self, item: Object) -> None:
+        """``item`` has ended: its slot is free, and what it did not spend."""
+        self._released(Key.of(ITEMS, item), item["metadata"]["uid"])
+
+    def gone(self, key: Key) -> None:
+        """The item ``key`` is not there any more."""
+        self._released(key, self._asked.get(key, ""))
+
+    def granted_usd(self, item: Object) -> float | None:
+        """What a batch may enter into its ledger for ``item``, which has asked for it."""
+        metadata = item["metadata"]
+        hold = self._accounts.hold(metadata["namespace"], metadata["uid"])
+        if hold is not None:
+            return float(hold.reserved_usd)
+        return float(most_usd(Item.read(item))) if metadata["uid"] in self._unlimited else None
+
+    def agents_free(self, batch: Object) -> int:
+        """How many more agents the batch may run now."""
+        return int(batch["spec"].get("agentParallelism", 1)) - len(self._running_agents(batch))
+
+    def look_again(self, namespace: str) -> None:
+        """A cap or a budget of ``namespace`` may have changed."""
+        self._accounts.look_again(namespace)
+
+    def _counted(self) -> Slots:
+        if self._slots is None:
+            caps = self._settings.caps_of
+            self._slots = Slots(lambda namespace: caps(namespace).items, self._settings.total_items)
+            for item in self._cache.items.all():
+                if self._runs(item):
+                    self._slots.run(_candidate(item))
+        return self._slots
+
+    def _runs(self, item: Object) -> bool:
+        """Whether it has begun, has not ended, and is not at rest because somebody suspended it."""
+        begun = bool(item.get("status", {}).get("stages"))
+        return begun and not has_ended(item) and (live_stage(item) is not None or not item["spec"].get("suspend"))
+
+    def _wants(self, candidate: Candidate) -> bool:
+        item = self._cache.items.get(Key(ITEMS.plural, candidate.namespace, candidate.name))
+        if item is None or item["metadata"]["uid"] != candidate.uid or has_ended(item):
+            return False
+        return live_stage(item) is not None or not item["spec"].get("suspend")
+
+    def _release_dead(self, slots: Slots) -> bool:
+        """Free what is held by items that are gone, have ended or rest; whether there was any."""
+        dead = [candidate for candidate in (*slots.all_running(), *slots.waiting()) if not self._wants(candidate)]
+        for candidate in dead:
+            slots.release(candidate.uid)
+        if dead:
+            self._call(slots)
+        return bool(dead)
+
+    def _released(self, key: Key, uid: str) -> None:
+        slots = self._counted()
+        self._asked.pop(key, None)
+        self._unlimited.discard(uid)
+        if slots.holds(uid):
+            slots.release(uid)
+            self._call(slots)
+        if self._accounts.hold(key.namespace, uid) is not None:
+            self._accounts.look_again(key.namespace)
+
+    def _call(self, slots: Slots) -> None:
+        for candidate in slots.call():
+            self._wake(Key(ITEMS.plural, candidate.namespace, candidate.name))
+
+    def _may_pay_alone(self, item: Item) -> Waiting | None:
+        if owner_uid(item.object, BATCHES) is not None:
+            return Waiting(why=BUDGET, message="the batch that it belongs to is being deleted")
+        held = self._accounts.hold(item.namespace, item.uid) is not None
+        if held or self._settings.caps_of(item.namespace).dollars is None:
+            return None
+        return self._wish(wish_of(item, Budget()))
+
+    def _asks(self, item: Item, batch: Object) -> Waiting:
+        """Have the money held, and entered into the batch's ledger."""
+        try:
+            budget = budget_of(self._cache, batch)
+        except NoBudget as problem:
+            return Waiting(why=BUDGET, message=str(problem))
+        if budget.cap_usd is None and self._settings.caps_of(item.namespace).dollars is None:
+            self._unlimited.add(item.uid)
+        elif self._accounts.hold(item.namespace, item.uid) is None:
+            return self._wish(wish_of(item, budget))
+        self._wake(Key.of(BATCHES, batch))
+        return Waiting(why=BUDGET, message="the batch enters it into its ledger first")
+
+    def _wish(self, wish: Wish) -> Waiting:
+        self._accounts.wish(wish)
+        account = self._accounts.known(wish.namespace) or Account()
+        limits = limits_of(self._cache, wish.namespace, self._settings.caps_of(wish.namespace).dollars)
+        return shortage(account, wish, limits) or Waiting(why=BUDGET, message="the account is written first")
+
+    def _may_attempt(self, item: Object, batch: Object) -> Waiting | None:
+        """So many agents of a batch at once."""
+        key = Key.of(ITEMS, item)
+        running = self._running_agents(batch) - {key}
+        most = int(batch["spec"].get("agentParallelism", 1))
+        if len(running) >= most:
+            said = f"{len(running)} agents of the batch run, which is its agentParallelism"
+            return Waiting(why=AGENT_PARALLELISM, message=said)
+        version = item["metadata"]["resourceVersion"]
+        self._agents.setdefault(batch["metadata"]["uid"], {})[key] = version
+        return None
+
+    def _running_agents(self, batch: Object) -> set[Key]:
+        """Those that run, and those that were allowed to and have not begun."""
+        uid = batch["metadata"]["uid"]
+        children = {Key.of(ITEMS, child): child for child in self._cache.children_of(uid)}
+        running = {key for key, child in children.items() if live_stage(child) is StageName.AGENT}
+        allowed = {
+            key: version
+            for key, version in self._agents.pop(uid, {}).items()
+            if key in children and children[key]["metadata"]["resourceVersion"] == version
+        }
+        if allowed:
+            self._agents[uid] = allowed
+        return running | allowed.keys()
+
+
+def _candidate(item: Object) -> Candidate:
+    metadata = item["metadata"]
+    group = owner_uid(item, BATCHES) or ""
+    return Candidate(metadata["uid"], metadata["namespace"], group, metadata["creationTimestamp"], metadata["name"])
+
+
+def _reserved(batch: Object, item: str) -> bool:
+    """Whether the batch's ledger, as it is written, holds money for the item."""
+    rows = batch.get("status", {}).get("ledger", ())
+    return any(row.get("item") == item and row.get("reservedUsd") and not row.get("outcome") for row in rows)

@@ -1,0 +1,77 @@
+"""The items of a batch: their names and manifests, and what the objects say. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from isobench.contracts.objects import CommitBenchmarkBatch
+from isobench.contracts.reasons import Reason
+from isobench.controller.budgets import has_ended, live_stage, spent_usd
+from isobench.controller.jobs.names import APP_LABELS, label_value, owner_of
+from isobench.controller.kinds import BATCH_LABEL, CONTROLLER_LABEL, ITEMS, Object
+from isobench.engine.ledger import Child
+from isobench.engine.plan import item_of
+
+SUSPENDED_BY = "isobench.dev/suspended-by"
+_BATCH = "batch"
+
+
+def child_name(batch: str, index: int, head: str) -> str:
+    """`<batch>-<index>-<head7>`: the same for ever, and in the batch's order when sorted."""
+    return f"{batch}-{index:03}-{head[:7]}"
+
+
+def child_manifest(found: Object, batch: CommitBenchmarkBatch, index: int, controller: str) -> Object:
+    """The item of the commit at ``index`` of the batch ``found``."""
+    spec = item_of(batch, index)
+    name = batch.metadata.name
+    return {
+        "apiVersion": ITEMS.api_version,
+        "kind": ITEMS.name,
+        "metadata": {
+            "name": child_name(name, index, spec.commits.head),
+            "namespace": found["metadata"]["namespace"],
+            "labels": APP_LABELS | {CONTROLLER_LABEL: controller, BATCH_LABEL: label_value(name)},
+            "ownerReferences": [owner_of(found)],
+        },
+        "spec": spec.manifest(),
+    }
+
+
+def facts(batch: CommitBenchmarkBatch, children: Iterable[Object]) -> Iterator[tuple[Child, Object]]:
+    """Each item with what the ledger wants to know of it; something else that names this batch its owner is none."""
+    for child in children:
+        index = _index(batch, child["metadata"]["name"])
+        if index is not None:
+            yield Child(index, child["metadata"]["name"], _outcome(child), float(spent_usd(child))), child
+
+
+def _index(batch: CommitBenchmarkBatch, name: str) -> int | None:
+    found = re.fullmatch(r"([0-9]{3})-[0-9a-f]{7}", name.removeprefix(f"{batch.metadata.name}-"))
+    index = int(found[1]) if found else len(batch.spec.commits)
+    if index >= len(batch.spec.commits):
+        return None
+    return index if name == child_name(batch.metadata.name, index, batch.spec.commits[index].head) else None
+
+
+def _outcome(child: Object) -> Reason | None:
+    if not has_ended(child):
+        return None
+    said = next(answer["reason"] for answer in child["status"]["conditions"] if answer["type"] == "Succeeded")
+    return Reason(said) if said in Reason else Reason.INFRASTRUCTURE_ERROR
+
+
+def suspension(batch: CommitBenchmarkBatch, child: Object) -> Object | None:
+    """The merge patch that lets ``child`` rest with its batch, or go on with it; one that a person suspended stays."""
+    by_us = child["metadata"].get("annotations", {}).get(SUSPENDED_BY) == _BATCH
+    suspended = bool(child["spec"].get("suspend"))
+    if batch.spec.suspend and not suspended and not has_ended(child):
+        return {"metadata": {"annotations": {SUSPENDED_BY: _BATCH}}, "spec": {"suspend": True}}
+    if not batch.spec.suspend and by_us:
+        return {"metadata": {"annotations": {SUSPENDED_BY: None}}, "spec": {"suspend": False}}
+    return None
+
+
+def waits_for(child: Object) -> str | None:
+    """Why nothing happens to it."""
+    waiting = child.get("status", {}).get("waiting")
+    return waiting["why"] if waiting and live_stage(child) is None else None
