@@ -46,13 +46,13 @@ def test_every_plan_ends_with_collect_and_each_stage_has_a_successor_until_then(
 
 def test_deadlines_follow_from_what_the_item_asks_for():
     asked = spec(
-        environment={"buildTimeoutSeconds": 100},
+        environment={"buildTimeoutSeconds": 100, "checkCommands": ["make test"]},
         agent={"timeoutMinutes": 2},
         timing={"timeoutSeconds": 500, "runTimeoutSeconds": 50},
     )
     plan = plan_item(asked, test_supplied=True)
-    assert plan.deadline(BUILD_AGENT) == 100
-    assert plan.deadline(AGENT) == 120
+    assert plan.deadline(BUILD_AGENT) == 100 + 6 * 50 + 2 * 100, "build, compare with base, and run the checks on both"
+    assert plan.deadline(AGENT) == 120 + 300, "its room is made and looked at, too"
     assert plan.deadline(TIMING) == 550, "the last run may begin just before the item's time is over"
     assert plan.deadline(PREPARE) >= 4 * 100, "base, head, main and control are built one after another"
     assert all(plan.deadline(stage) > 0 for stage in StageName)

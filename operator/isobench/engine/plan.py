@@ -12,6 +12,11 @@ GENERATE_SECONDS = 900.0
 COLLECT_SECONDS = 600.0
 FETCH_SECONDS = 1800.0
 ARMS_BUILT = 4
+ROOM_SECONDS = 300.0
+"""What an agent's room takes to make and to look at, beside the agent's own time."""
+
+CHECKED_RUNS = 6
+"""Runs by which the agent's patch is compared with base: both, on what was shown and on two hidden inputs."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +37,20 @@ class ItemPlan:
             case StageName.PREPARE:
                 return FETCH_SECONDS + ARMS_BUILT * self.spec.environment.build_timeout_seconds
             case StageName.BUILD_AGENT:
-                return float(self.spec.environment.build_timeout_seconds)
+                return float(self.spec.environment.build_timeout_seconds) + self._checking_seconds()
             case StageName.GENERATE:
                 return GENERATE_SECONDS
             case StageName.AGENT:
-                return 60 * self.spec.agent.timeout_minutes
+                return 60 * self.spec.agent.timeout_minutes + ROOM_SECONDS
             case StageName.VALIDATE | StageName.TIMING:
                 return float(self.spec.timing.timeout_seconds + self.spec.timing.run_timeout_seconds)
             case StageName.COLLECT:
                 return COLLECT_SECONDS
+
+    def _checking_seconds(self) -> float:
+        commands = len(self.spec.environment.check_commands or ())
+        checks = 2 * commands * self.spec.environment.build_timeout_seconds
+        return float(CHECKED_RUNS * self.spec.timing.run_timeout_seconds + checks)
 
     def cap_usd(self, stage: StageName) -> float:
         """Dollars that all attempts at ``stage`` together may cost."""
