@@ -11,8 +11,8 @@ RUN apt-get update --quiet=2 \
     && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends python3-venv
 COPY requirements/bootstrap.txt /src/requirements/
 RUN python3 -m venv /build && /build/bin/pip install --quiet --require-hashes -r /src/requirements/bootstrap.txt
-ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 VIRTUAL_ENV=/opt/isobench PATH=/build/bin:$PATH
-ARG SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+ENV UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 \
+    VIRTUAL_ENV=/opt/isobench PATH=/build/bin:$PATH
 RUN python3 -m venv --without-pip /opt/isobench
 
 FROM build AS wheel
