@@ -6,11 +6,11 @@ on. The cache holds our own writes, so that a decision never lags behind the one
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import Reason
-from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageState, Waiting
+from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageState
+from isobench.controller.admission import Admission
 from isobench.controller.app import Parts
 from isobench.controller.item import Item, read_status
 from isobench.controller.item_actions import Actions, NotYet, refusal
@@ -19,29 +19,12 @@ from isobench.controller.item_observation import Observation, observe
 from isobench.controller.item_report import Reporter
 from isobench.controller.item_status import completed, just_ended, worth_writing
 from isobench.controller.kinds import ITEMS, Key, Object
+from isobench.engine.account import EXHAUSTED
 from isobench.engine.conditions import with_answers
 from isobench.engine.endings import condition_of, with_condition
 from isobench.engine.facts import Decision, Gates, ObservedJob, Start
 from isobench.engine.machine import ask_again, decide
 from isobench.engine.transitions import PAID
-
-EXHAUSTED = "BudgetExhausted"
-
-
-class Admission(Protocol):
-    """Who may go on and who may pay, over all items."""
-
-    def may_start(self, item: Object, now: datetime) -> Waiting | None:
-        """What keeps ``item`` from its next stage."""
-
-    def may_pay(self, item: Object, now: datetime, stage: StageName) -> Waiting | None:
-        """What keeps ``item`` from the paid ``stage``."""
-
-    def ended(self, item: Object) -> None:
-        """``item`` has ended: what it held is free."""
-
-    def gone(self, key: Key) -> None:
-        """The item ``key`` is not there any more."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class ControllerSettings:
     release_namespace: str = flag("isobench", "Where the release keeps its Lease.", variable="POD_NAMESPACE")
     identity: str = flag("isobench-operator", "This process among its replicas.", variable="POD_NAME")
     leader_election: bool = flag(True, "Act only while holding the Lease; needed with several replicas.")
+    lease_seconds: int = flag(15, "How long a silent leader is waited for.", least=3)
     workers: int = flag(16, "Objects reconciled at the same time.", least=1)
     kubeconfig: Path | None = flag(None, "Reaches the API server; the pod's own by default.")  # noqa: RUF009 - a field
 
@@ -53,6 +54,8 @@ class ControllerSettings:
     api_server_address: str | None = flag(None, "host:port of the API server as pods reach it.")
     cluster_dns_address: str | None = flag(None, "host:port of the cluster's name server as pods reach it.")
     manage_network_policy: bool = flag(True, "Ensure the deny-all policy where there are items.")
+
+    configurations: Path | None = flag(None, "Folder of main_<provider>.toml, for paid stages.")  # noqa: RUF009
 
     namespace_items: int | None = flag(None, "Cap on the unfinished items of one namespace.", least=1)
     namespace_dollars: float | None = flag(None, "Cap on what all items of one namespace may cost.")
