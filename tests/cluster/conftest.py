@@ -7,6 +7,7 @@ ISOBENCH_S3_ENDPOINT, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,14 @@ def api() -> Iterator[Access]:
     """A real API server without nodes."""
     with api_server() as access:
         yield access
+
+
+@pytest.fixture(scope="session")
+def kinds(api) -> Access:
+    """The API server with our kinds, as they are committed."""
+    api.kubectl("apply", "--filename", str(Path(__file__).parents[2] / "crds"))
+    api.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    return api
 
 
 @pytest.fixture(scope="session")
