@@ -1,0 +1,116 @@
+"""The agent's stage by itself: a prepared project, and agents that are shell scripts."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from building.items import NOON, spec
+from building.swift_history import TEST, SwiftHistory
+from isobench.adapters.agents.registry import agent_of
+from isobench.adapters.agents.supervisor import Supervisor
+from isobench.adapters.files import read_model, write_model
+from isobench.adapters.git.agent_repository import create_agent_repository
+from isobench.adapters.git.repositories import RepoManager
+from isobench.adapters.isolation.probe_archive import build_probe
+from isobench.adapters.isolation.sandbox import open_sandbox
+from isobench.contracts.attempt import Attempt
+from isobench.contracts.prepared import CommitSummary, Prepared, PreparedArm
+from isobench.contracts.stage import StageRequest, StageResult
+from isobench.contracts.status import StageName
+from isobench.engine.workspace import Workspace
+from isobench.stages import agent
+
+TARGET = "swift/__init__.py"
+FASTER = f"sed -i 's/PASSES = 4/PASSES = 1/' {TARGET}"
+SEEDED = TEST.replace("import hashlib,", "import os, hashlib,").replace(
+    "swift.total(50_000)", "swift.total(50_000 + int(os.environ.get('ISOBENCH_SEED', '0')) % 1000)"
+)
+
+
+@dataclass
+class AttemptBench:
+    """One item whose base is built; every attempt is made in ``folder``, which a path of any length may be."""
+
+    folder: Path
+    swift: SwiftHistory
+    test: str = SEEDED
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.folder / "item")
+
+    @property
+    def rooms(self) -> Path:
+        return self.folder / "work" / "agents"
+
+    @cached_property
+    def manager(self) -> RepoManager:
+        return RepoManager(self.folder / "work", str(self.swift.path))
+
+    def prepare(self) -> Prepared:
+        """What `prepare` leaves, with this Python as base's environment."""
+        facts, base = self.manager.commit(self.swift.merged), self.swift.root
+        tree = self.folder / "work" / "trees" / f"{self.manager.tree_hash(base)[:16]}-0"
+        self.manager.export_tree(base, tree)
+        environment = self.folder / "work" / "environments" / "base"
+        environment.mkdir(parents=True, exist_ok=True)
+        arm = PreparedArm(name="base", commit=base, tree=str(tree), environment=str(environment), python=sys.executable)
+        commits = CommitSummary(
+            repo="fast/swift",
+            instance_id="fast__swift-PR-12",
+            created_at=NOON.isoformat(),
+            base_commit=base,
+            head_commit=self.swift.merged,
+            patch=self.manager.diff(base, self.swift.merged).text,
+            message=facts.message,
+            subject=facts.subject,
+        )
+        prepared = Prepared(commits=commits, arms=[arm])
+        write_model(self.workspace.prepared, prepared)
+        self.workspace.test.write_text(self.test)
+        return prepared
+
+    def request(self, asked: Mapping[str, Any], attempt: int = 1) -> StageRequest:
+        defaults = {"enabled": True, "kind": "command", "timeoutMinutes": 1}
+        item = spec(mode="online", agent={**defaults, **asked}, **self.changes)
+        return StageRequest(
+            item_id="swift-1", run_id="run", stage=StageName.AGENT, attempt=attempt, spec=item, deadline_seconds=60
+        )
+
+    def ports(self, **changes: Any) -> agent.AgentPorts:
+        fields: dict[str, Any] = {
+            "workspace": self.workspace,
+            "clock": lambda: NOON,
+            "rooms": self.rooms,
+            "scratch": self.folder / "work" / "tmp",
+            "agent": agent_of,
+            "repository": lambda prepared, path: create_agent_repository(
+                self.manager, prepared.commits.base_commit, path
+            ),
+            "supervisor": self._supervisor,
+            "model": None,
+            "extraction": lambda head: None,
+        }
+        return agent.AgentPorts(**(fields | changes))
+
+    def attempt(self, script: str, **asked: Any) -> StageResult:
+        """Run an agent that is this script, from preparation to its outcome."""
+        self.prepare()
+        return agent.run(self.request({"command": ["sh", "-c", script], **asked}), self.ports())
+
+    @property
+    def outcome(self) -> Attempt:
+        return read_model(self.workspace.outcome, Attempt)
+
+    def printed(self, stream: str = "stdout") -> str:
+        return self.workspace.agent_output(stream).read_text()
+
+    def _supervisor(self, prepared: Prepared, readable: Sequence[Path], writable: Sequence[Path]) -> Supervisor:
+        archive = self.folder / "work" / "probe.pyz"
+        if not archive.exists():
+            build_probe(archive)
+        return Supervisor(archive, open_sandbox(allow_network=False))
