@@ -45,7 +45,8 @@ class Chart:
 
     def objects(self, values: dict[str, Any] | None = None, kinds: Sequence[str] = ()) -> "Objects":
         """What the chart makes of ``values`` in a cluster that also knows ``kinds``."""
-        known = [option for kind in kinds for option in ("--api-versions", kind)]
+        known = ["--kube-version", binaries.KUBERNETES]
+        known += [option for kind in kinds for option in ("--api-versions", kind)]
         arguments = ("template", "isobench", str(CHART), "--namespace", "isobench", *known)
         documents = yaml.safe_load_all(self.run(*arguments, values=values or {}))
         return Objects([document for document in documents if document])
@@ -78,3 +79,41 @@ class Objects:
         """The flags that the operator is started with, as its pod resolves them."""
         (container,) = dict(self.pods())["isobench-operator"]["containers"]
         return [argument.replace("$(POD_NAME)", "operator-0") for argument in container["args"]]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of the chart in the cluster of ``kubeconfig``, through the same helm."""
+
+    chart: Chart
+    kubeconfig: Path
+    name: str = "isobench"
+    namespace: str = "isobench"
+
+    def install(self, values: dict[str, Any] | None = None, *options: str) -> str:
+        """`helm install`.
+
+        Raises:
+            Refused: it failed.
+        """
+        return self._helm("install", self.name, str(CHART), "--create-namespace", *options, values=values or {})
+
+    def upgrade(self, values: dict[str, Any] | None = None, *options: str) -> str:
+        """`helm upgrade` with these values alone."""
+        return self._helm("upgrade", self.name, str(CHART), "--reset-values", *options, values=values or {})
+
+    def rollback(self) -> str:
+        """`helm rollback` to the revision before."""
+        return self._helm("rollback", self.name)
+
+    def uninstall(self) -> str:
+        """`helm uninstall`."""
+        return self._helm("uninstall", self.name, "--wait")
+
+    def test(self, *options: str) -> str:
+        """`helm test`, with what the test pod printed."""
+        return self._helm("test", self.name, "--logs", *options)
+
+    def _helm(self, *arguments: str, values: dict[str, Any] | None = None) -> str:
+        where = ("--kubeconfig", str(self.kubeconfig), "--namespace", self.namespace)
+        return self.chart.run(*arguments, *where, values=values)

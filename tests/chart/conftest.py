@@ -1,9 +1,13 @@
-"""What the chart's tests use: a real helm, and a real promtool and Prometheus."""
+"""What the chart's tests use: a real helm, a real API server without nodes, promtool and Prometheus."""
+
+import functools
 
 import pytest
 
 from building.chart import Chart, helm_program
 from building.prometheus import program
+from cluster.api_server import api_server
+from cluster.kubectl import kubectl as run_kubectl
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,16 @@ def chart():
 def promtool():
     """The path of promtool."""
     return program("promtool")
+
+
+@pytest.fixture(scope="module")
+def api():
+    """A real API server, new for each file of tests."""
+    with api_server() as access:
+        yield access
+
+
+@pytest.fixture(scope="module")
+def kubectl(api):
+    """Runs kubectl as the administrator and returns what it prints."""
+    return functools.partial(run_kubectl, api.kubeconfig)

@@ -1,6 +1,7 @@
-"""What `helm test` runs: a repository of two commits, one benchmark of it, and what became of it, step by step.
+"""What `helm test` runs: one benchmark of a repository of two commits, and what became of it, step by step.
 
-Runs in the worker image (Python and git), with a service account that may create, read and delete benchmarks only.
+Runs in the worker image (Python and git), with a service account that may create, read and delete benchmarks only. It
+serves the repository itself, and a store for the record unless the values name one.
 """
 
 import json
@@ -13,12 +14,15 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from selftest_store import Store
+
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SERVER = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
 NAMESPACE, NAME = os.environ["TEST_NAMESPACE"], os.environ["TEST_NAME"]
 SPEC = json.loads(os.environ["TEST_SPEC"])
 TIMEOUT_SECONDS = float(os.environ["TEST_TIMEOUT_SECONDS"])
 POLL_SECONDS = 2
+GIT_PORT, STORE_PORT = 9418, 9000
 SLOW = "def total(n):\n    return sum(i for i in range(n))\n"
 FAST = "def total(n):\n    return n * (n - 1) // 2\n"
 TEST = """
@@ -61,13 +65,16 @@ def call(method, path, body=None):
 
 def manifest(head):
     """The benchmark of ``head``, served by this pod."""
+    here = os.environ["POD_IP"]
     spec = {
-        "repository": {"url": f"git://{os.environ['POD_IP']}:9418/tiny"},
+        "repository": {"url": f"git://{here}:{GIT_PORT}/tiny"},
         "commits": {"head": head},
         "environment": {"installCommands": ["true"]},
         "test": {"inline": TEST},
         "timing": {"minPairs": 8, "maxPairs": 10},
     }
+    if "store" not in SPEC["output"]:
+        SPEC["output"].update(store="s3://selftest/records", endpoint=f"http://{here}:{STORE_PORT}")
     kind = {"apiVersion": "isobench.dev/v1alpha1", "kind": "CommitBenchmark"}
     return {**kind, "metadata": {"name": NAME, "namespace": NAMESPACE}, "spec": {**spec, **SPEC}}
 
@@ -92,9 +99,13 @@ def followed(path, deadline):
 
 def main():
     """Run the benchmark; leave it there when it fails, so that it can be looked at."""
+    store = Store()
+    store.serve(STORE_PORT)
     head = repository(Path("/tmp/git/tiny"))
     base = f"/apis/isobench.dev/v1alpha1/namespaces/{NAMESPACE}/commitbenchmarks"
-    daemon = subprocess.Popen(["git", "daemon", "--export-all", "--base-path=/tmp/git", "/tmp/git"])
+    daemon = subprocess.Popen(
+        ["git", "daemon", f"--port={GIT_PORT}", "--export-all", "--base-path=/tmp/git", "/tmp/git"]
+    )
     try:
         try:
             call("POST", base, manifest(head))
@@ -104,6 +115,8 @@ def main():
     finally:
         daemon.terminate()
     print(f"{outcome['reason']}: {outcome.get('message', '')}", flush=True)
+    for name in sorted(store.objects):
+        print(f"stored: {name}, {len(store.objects[name])} bytes", flush=True)
     if outcome["status"] != "True":
         sys.exit(1)
     call("DELETE", f"{base}/{NAME}")
