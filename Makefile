@@ -90,8 +90,9 @@ test-all-pythons: setup  ## The fast tests on every supported Python that is her
 soak: setup  ## The long kill tests; writes docs/soak.md.
 	$(BIN)/python scripts/soak.py
 
-crds: setup  ## Write crds/ from the contracts.
+crds: setup  ## Write crds/ from the contracts, and the chart's copies.
 	$(BIN)/python scripts/generate_crds.py
+	$(BIN)/python scripts/generate_chart.py
 
 chart: setup  ## Write what the chart holds of crds/, values.yaml and scripts/dashboards.
 	$(BIN)/python scripts/generate_chart.py
