@@ -82,9 +82,10 @@ def test_calls_of_an_earlier_attempt_do_not_count(tmp_path: Path) -> None:
 def test_a_lost_call_and_a_used_up_quota_have_statuses_that_no_client_repeats(tmp_path: Path, stream: bool) -> None:
     repeated = {408, 409, 429, *range(500, 600)}
     with setting(tmp_path, Fails(502), Fails(429, "insufficient_quota")) as scene:
-        for _ in range(2):
+        for text in ("one", "two"):
+            messages = [{"role": "user", "content": text}]
             with pytest.raises(openai.APIStatusError) as error:
-                scene.client.chat.completions.create(model="m", messages=HELLO, stream=stream)
+                scene.client.chat.completions.create(model="m", messages=messages, stream=stream)
             assert error.value.status_code not in repeated
         assert len(scene.provider.asked) == 2
 
@@ -105,6 +106,17 @@ def test_a_call_waits_for_the_disk_once(tmp_path: Path, monkeypatch: pytest.Monk
         prices = Prices(Decimal(1), Decimal(1), Decimal(1))
         ledger.settle(answered(intent, Usage(10, 5), prices, datetime.now(UTC)))
         assert len(synced) == 1
+
+
+def test_a_lost_call_is_not_made_again_by_a_client_that_insists(tmp_path: Path) -> None:
+    with setting(tmp_path, Breaks(), Says()) as scene:
+        for said in ("broke off", "is not made again"):
+            with pytest.raises(openai.APIError, match=said):
+                list(scene.client.chat.completions.create(model="m", messages=HELLO, stream=True))
+        assert len(scene.provider.asked) == 1
+        other = [{"role": "user", "content": "something else"}]
+        scene.client.chat.completions.create(model="m", messages=other)
+        assert len(scene.provider.asked) == 2
 
 
 def in_a_pod(settings: GatewaySettings, reports: Connection) -> None:

@@ -3,6 +3,7 @@
 Every call is written to the ledger and on disk before it is forwarded, and settled when its usage came back.
 """
 
+import hashlib
 import hmac
 import json
 import sys
@@ -67,6 +68,8 @@ class MeteringGateway:
         self._token = token.encode()
         self._cap = Decimal(str(settings.cap_usd))
         self._key = settings.key.encode() if settings.key else None
+        self._bodies: dict[int, bytes] = {}
+        self._lost_bodies: set[bytes] = set()
 
     def application(self) -> web.Application:
         """The routes of the protocol that the gateway speaks."""
@@ -95,16 +98,20 @@ class MeteringGateway:
 
     def _handler(self, api: Api) -> Handler:
         async def handle(http: web.Request) -> web.StreamResponse:
+            raw = await http.read()
             try:
-                request = read_request(api, await http.read())
+                request = read_request(api, raw)
             except BadRequest as error:
                 raise Declined(400, "invalid_request_error", str(error)) from None
-            return await self._forward(http, request, self._intend(request))
+            body = hashlib.sha256(raw).digest()
+            self._check_calls(body)
+            intent = self._intend(request)
+            self._bodies[intent.call] = body
+            return await self._forward(http, request, intent)
 
         return handle
 
     def _intend(self, request: ModelRequest) -> Intent:
-        self._check_calls()
         wanted = request.max_tokens or self._settings.default_max_tokens
         remaining = self._cap - self._ledger.balance.charged_usd
         try:
@@ -116,7 +123,10 @@ class MeteringGateway:
         except OSError as error:
             raise Declined(507, Reason.DISK_FULL, f"the ledger can't be written: {error.strerror}") from None
 
-    def _check_calls(self) -> None:
+    def _check_calls(self, body: bytes) -> None:
+        if body in self._lost_bodies:
+            message = "this call was made, charged and lost before: it is not made again"
+            raise Declined(CALL_LOST, Reason.PAID_ATTEMPT_LOST, message)
         most = self._settings.max_calls
         if most is not None and self._ledger.charged_calls(self._settings.attempt) >= most:
             raise Declined(CAP_REACHED, CALLS_EXHAUSTED, f"all {most} calls of this attempt are used up")
@@ -199,6 +209,7 @@ class MeteringGateway:
     def _lost(self, intent: Intent, detail: str) -> Declined:
         """Charge the reserve; asking again could pay twice, so the client is told not to."""
         self._settle(lost(intent, detail, _now()))
+        self._lost_bodies.add(self._bodies[intent.call])
         return Declined(CALL_LOST, Reason.PAID_ATTEMPT_LOST, f"{detail}: the call is charged at its reserve")
 
     def _settle(self, answer: Answer) -> None:

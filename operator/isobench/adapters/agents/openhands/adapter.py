@@ -62,7 +62,7 @@ class OpenHands:
 
         By default the SDK chooses the ``api`` by the model's name.
         """
-        self._python = python or find_python(os.environ)
+        self.python = python or find_python(os.environ)
         self._sources = sources
         self._retries = retries
         self._stream = stream
@@ -70,24 +70,24 @@ class OpenHands:
 
     def missing(self) -> str | None:
         """Why OpenHands can't run here, with the remedy."""
-        if self._python is None:
+        if self.python is None:
             return (
                 f"OpenHands is not installed: run `make agent-env`, or name a Python that has it in {PYTHON_VARIABLE}"
             )
-        if not _has_sdk(self._python):
-            return f"{self._python} has no OpenHands SDK: run `make agent-env`, or name another in {PYTHON_VARIABLE}"
+        if not _has_sdk(self.python):
+            return f"{self.python} has no OpenHands SDK: run `make agent-env`, or name another in {PYTHON_VARIABLE}"
         return None
 
     def command(self, task: AgentTask) -> AgentCommand:
         """The child that works on ``task``; it needs a gateway on a socket, a model and its prices."""
-        assert self._python is not None  # else `missing` said so
+        assert self.python is not None  # else `missing` said so
         assert task.gateway is not None
         assert task.gateway.socket is not None
         return AgentCommand(
-            arguments=(str(self._python), "-I", "-c", START, str(self._sources)),
+            arguments=(str(self.python), "-I", "-c", START, str(self._sources)),
             environment=CHILD_ENVIRONMENT,
             stdin=json.dumps(self._request(task)).encode(),
-            readable=(*_installation(self._python), self._sources / "isobench", task.gateway.socket.parent),
+            readable=(*_installation(self.python), self._sources / "isobench", task.gateway.socket.parent),
         )
 
     def read_end(self, folder: Path, exit_code: int) -> AgentEnd:

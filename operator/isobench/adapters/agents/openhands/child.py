@@ -94,12 +94,18 @@ def converse(request: dict[str, Any], folder: Path, answer: LastAnswer) -> dict[
         talk.run()
     except Exception as error:  # noqa: BLE001 - the SDK wraps whatever went wrong
         traceback.print_exc()
-        message = f"{type(error.__cause__ or error).__name__}: {error.__cause__ or error}"
-        how = answer.ending() or BY_CODE.get(progress.error) or "crashed"
+        cause = error.__cause__ or error
+        message = f"{type(cause).__name__}: {cause}"
+        how = answer.ending() or ("llm_unavailable" if _of_a_model(cause) else "crashed")
     else:
         how = _ending(progress, str(talk.state.execution_status.value), answer)
         message = progress.said if how == "not_finished" else progress.error
     return {"how": how, "message": message[:MESSAGE], "iterations": progress.iterations}
+
+
+def _of_a_model(error: BaseException) -> bool:
+    """Whether ``error`` came from asking the model: a stream may break off after an answer that began well."""
+    return type(error).__module__.startswith(("openhands.sdk.llm", "litellm", "openai", "httpx"))
 
 
 def _ending(progress: Progress, status: str, answer: LastAnswer) -> str:
