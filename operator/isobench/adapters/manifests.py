@@ -12,6 +12,12 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what another YAML reader would take for a number: `12e4567` is a hash here and a float there."""
 
 
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    """Scripts stand as they are written, line by line."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[0-9]+[eE][0-9]+"), list("0123456789"))
 
 
