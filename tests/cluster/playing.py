@@ -1,0 +1,198 @@
+"""A test that plays the kubelet and the Job controller on a real API server without nodes: it ends pods as it likes."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from building.items import result
+from cluster.operating import administrator, an_item, eventually, new_namespace
+from isobench.contracts.reasons import Reason
+from isobench.contracts.status import Artifacts, StageName
+from isobench.controller.api import Api
+from isobench.controller.app import App, Parts
+from isobench.controller.connection import Connection
+from isobench.controller.jobs.names import job_name
+from isobench.controller.kinds import ITEMS, JOBS, PODS, Kind, Object
+from isobench.controller.reconcilers import make_reconcilers
+from isobench.controller.settings import ControllerSettings
+from isobench.engine.termination import message_of
+
+SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount")
+STORE = {"store": "s3://bucket/prefix", "secretRef": {"name": "store"}}
+FACTS = {StageName.PREPARE: {"canary": "reached"}, StageName.TIMING: {"isolation": "nothing answered"}}
+
+
+@asynccontextmanager
+async def item_operator(kubeconfig: Path, namespace: str, **settings) -> AsyncIterator[Parts]:
+    """The operator as it is, leading in ``namespace``, until the block ends."""
+    made: list[Parts] = []
+
+    def make(parts: Parts):
+        made.append(parts)
+        return make_reconcilers(parts)
+
+    chosen = {"namespaces": (namespace,), "release_namespace": namespace, "metrics_port": 0, "leader_election": False}
+    app = App(ControllerSettings(**chosen | settings), Connection(kubeconfig), make)
+    stop = asyncio.Event()
+    run = asyncio.create_task(app.run(stop))
+    try:
+        yield made[0]
+    finally:
+        stop.set()
+        await run
+
+
+@dataclass
+class Stage:
+    """One namespace, and everything in it that the test lets happen."""
+
+    admin: Api
+    namespace: str
+
+    async def create(self, name: str = "one", *, annotations: dict | None = None, **spec) -> Object:
+        """An item."""
+        manifest = an_item(name, **{"output": STORE} | spec)
+        if annotations:
+            manifest["metadata"]["annotations"] = annotations
+        return await self.admin.create(ITEMS, self.namespace, manifest)
+
+    async def item(self, name: str = "one") -> Object:
+        """The item as it is now."""
+        return await self.admin.get(ITEMS, self.namespace, name)
+
+    async def job(self, stage: StageName, attempt: int = 1, name: str = "one") -> Object:
+        """The Job of that attempt, as soon as there is one."""
+        uid = (await self.item(name))["metadata"]["uid"]
+        called = job_name(name, uid, stage, attempt)
+        return await eventually(lambda: self.admin.get(JOBS, self.namespace, called))
+
+    async def jobs(self) -> list[str]:
+        """`<stage>-<attempt>` of every Job that there is."""
+        listed = (await self.admin.list(JOBS, self.namespace)).items
+        labels = [job["metadata"]["labels"] for job in listed]
+        return sorted(f"{found['isobench.dev/stage']}-{found['isobench.dev/attempt']}" for found in labels)
+
+    async def begin(self, stage: StageName, attempt: int = 1, name: str = "one", **status) -> Object:
+        """A pod for that Job, as the Job controller would make it; ``status`` is the kubelet's."""
+        job = await self.job(stage, attempt, name)
+        template = copy.deepcopy(job["spec"]["template"])
+        metadata = job["metadata"]
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
+        labels = template["metadata"]["labels"] | {"batch.kubernetes.io/job-name": metadata["name"]}
+        pod = await self.admin.create(
+            PODS,
+            self.namespace,
+            {
+                "metadata": {
+                    "name": metadata["name"],
+                    "labels": labels,
+                    "ownerReferences": [owner | {"controller": True}],
+                },
+                "spec": template["spec"],
+            },
+        )
+        pod = await self.admin.put_status(PODS, pod, {"phase": "Running", **status})
+        await self._job_is(job, {"startTime": _now(), "active": 1, "ready": 0 if status else 1})
+        return pod
+
+    async def end(
+        self, stage: StageName, attempt: int = 1, name: str = "one", *, reason: Reason | None = None, **changes
+    ) -> None:
+        """The attempt ends with a result as the worker would write it; ``changes`` are its fields."""
+        fields = {"facts": FACTS.get(stage, {})} | changes
+        if stage is StageName.COLLECT:
+            fields.setdefault("artifacts", Artifacts(record_uri="s3://bucket/prefix/record.json"))
+        now = datetime.now(UTC)
+        said = message_of(result(stage, attempt, reason, started_at=now, **fields))
+        await self.end_with(stage, attempt, name, message=said, exit_code=int(reason is not None))
+
+    async def end_with(
+        self,
+        stage: StageName,
+        attempt: int = 1,
+        name: str = "one",
+        *,
+        message: str = "",
+        exit_code: int = 1,
+        why: str | None = None,
+        job_reason: str = "BackoffLimitExceeded",
+        **pod_status,
+    ) -> None:
+        """The attempt's pod and Job end so; a pod is made first unless one was begun."""
+        job = await self.job(stage, attempt, name)
+        pod = await self.admin.get(PODS, self.namespace, job["metadata"]["name"])
+        pod = pod or await self.begin(stage, attempt, name)
+        ended = {"exitCode": exit_code, "message": message, "finishedAt": _now(), "startedAt": _now()}
+        ended |= {"reason": why} if why else {}
+        container = {"name": "stage", "image": "w", "imageID": "w", "ready": False, "restartCount": 0}
+        status = {
+            "phase": "Failed" if exit_code else "Succeeded",
+            "containerStatuses": [container | {"state": {"terminated": ended}}],
+        }
+        await self.admin.put_status(PODS, pod, status | pod_status)
+        await self.finish_job(stage, attempt, name, succeeded=not exit_code, reason=job_reason)
+
+    async def finish_job(
+        self,
+        stage: StageName,
+        attempt: int = 1,
+        name: str = "one",
+        *,
+        succeeded: bool = False,
+        reason: str = "BackoffLimitExceeded",
+    ) -> None:
+        """The Job ends, whatever its pod says."""
+        job = await self.job(stage, attempt, name)
+        before, after = ("SuccessCriteriaMet", "Complete") if succeeded else ("FailureTarget", "Failed")
+        status = {"startTime": job["status"].get("startTime", _now())}
+        status |= {"succeeded": 1, "completionTime": _now()} if succeeded else {"failed": 1}
+        said = {"status": "True", "lastTransitionTime": _now(), "reason": reason, "message": "as the test says"}
+        await self._job_is(job, status | {"conditions": [said | {"type": before}, said | {"type": after}]})
+
+    async def pass_all(self, *stages: StageName, name: str = "one") -> None:
+        """These stages, one after the other, end well."""
+        for stage in stages:
+            await self.end(stage, name=name)
+
+    async def outcome(self, name: str = "one") -> Object:
+        """The item, as soon as it has ended."""
+        return await eventually(lambda: self._when(name, lambda status: _succeeded(status) != "Unknown"))
+
+    async def until(self, seen, name: str = "one") -> Object:
+        """The item, as soon as ``seen`` is true of its status."""
+        return await eventually(lambda: self._when(name, seen))
+
+    async def _when(self, name, seen) -> Object | None:
+        item = await self.item(name)
+        status = item.get("status")
+        return item if status and seen(status) else None
+
+    async def _job_is(self, job: Object, status: Object) -> None:
+        live = await self.admin.get(JOBS, self.namespace, job["metadata"]["name"])
+        await self.admin.put_status(JOBS, live, status)
+
+
+@asynccontextmanager
+async def a_stage(kubeconfig: Path) -> AsyncIterator[Stage]:
+    """A namespace of one's own that takes pods."""
+    async with administrator(kubeconfig) as admin:
+        namespace = await new_namespace(admin)
+        await admin.create(SERVICE_ACCOUNTS, namespace, {"metadata": {"name": "default"}})
+        yield Stage(admin, namespace)
+
+
+def condition_in(status: Object, question: str = "Succeeded") -> Object:
+    """The answer to that question, or nothing."""
+    return next((found for found in status.get("conditions", ()) if found["type"] == question), {})
+
+
+def _succeeded(status: Object) -> str:
+    return condition_in(status).get("status", "Unknown")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
