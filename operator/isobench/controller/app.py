@@ -14,7 +14,7 @@ from isobench.controller.api_errors import ApiError, Forbidden
 from isobench.controller.cache import Cache
 from isobench.controller.clock import Clock, ServerClock
 from isobench.controller.connection import Connection
-from isobench.controller.election import Election
+from isobench.controller.election import Election, Timing
 from isobench.controller.kinds import CONTROLLER_LABEL, LEASES, Key, Object
 from isobench.controller.metrics import Metrics
 from isobench.controller.object_metrics import ObjectCollector
@@ -58,7 +58,8 @@ class App:
         self._cache = Cache()
         heard = Hooks(counted=self._metrics.api_request, heard=self._clock.heard)
         self._lease_api = Api(connection, self._clock, heard)
-        self._election = Election(self._lease_api, settings, self._clock, time.monotonic)
+        timing = Timing.of(settings.lease_seconds)
+        self._election = Election(self._lease_api, settings, self._clock, time.monotonic, timing)
         self._api = Api(
             connection,
             self._clock,
@@ -83,7 +84,7 @@ class App:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._api.close)
             stack.push_async_callback(self._lease_api.close)
-            port = await stack.enter_async_context(serve(self._settings.metrics_port, self._metrics, self._ready))
+            port = await stack.enter_async_context(serve(self._settings.metrics_port, self._metrics, self.ready))
             log.info("started", extra={"version": __version__, "port": port})
             await self._refuse_overlap()
             tasks = [
@@ -138,7 +139,13 @@ class App:
         gc.freeze()  # what was listed lives long: a full collection need not walk it
         await go_on()
 
-    def _ready(self) -> bool:
+    @property
+    def leading(self) -> bool:
+        """Whether this process does the work."""
+        return self._work.begun
+
+    def ready(self) -> bool:
+        """Whether the caches are filled; a standby is ready too."""
         return all(reflector.synced.is_set() for reflector in self._reflectors)
 
     def _may_write(self) -> None:
@@ -194,7 +201,7 @@ class App:
                 self._cache.batches.all,
                 self._settings.caps_of,
                 clock=self._clock,
-                leading=lambda: self._election.leading,
+                leading=lambda: self.leading,
                 seen=metrics.namespace_seen,
             )
         )

@@ -1,6 +1,7 @@
 """How to reach the API server: by kopf's own readers of a kubeconfig or of the pod's service account."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import kopf
 
 _TOKEN_SECONDS = 60.0
+_VARIABLE = threading.Lock()  # kopf's reader takes the file's name from a variable of the process
 
 
 class NoConnection(Exception):
@@ -24,8 +26,6 @@ class Connection:
         Raises:
             NoConnection: neither is there, or it can't be read.
         """
-        if kubeconfig is not None:
-            os.environ["KUBECONFIG"] = str(kubeconfig)
         self._kubeconfig = kubeconfig
         self._monotonic = monotonic
         self.info = self._read()
@@ -46,7 +46,9 @@ class Connection:
         settings = kopf.OperatorSettings()
         try:
             if self._kubeconfig is not None:
-                info = kopf.login_with_kubeconfig(settings=settings)
+                with _VARIABLE:
+                    os.environ["KUBECONFIG"] = str(self._kubeconfig)
+                    info = kopf.login_with_kubeconfig(settings=settings)
             else:
                 info = kopf.login_with_service_account(settings=settings)
         except (OSError, ValueError, KeyError, kopf.LoginError) as error:

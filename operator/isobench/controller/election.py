@@ -41,6 +41,11 @@ class Timing:
     renew_within: float = 10.0
     retry: float = 2.0
 
+    @classmethod
+    def of(cls, duration: float) -> "Timing":
+        """Everything in proportion to the Lease's duration."""
+        return cls(duration, duration * 2 / 3, duration * 2 / 15)
+
 
 class Election:
     """This process's part in the election."""

@@ -40,7 +40,7 @@ class Work:
         """Listen to ``cache``; nothing is queued before `begin`."""
         self._cache, self._api, self._metrics = cache, api, metrics
         self._clock, self._monotonic = clock, monotonic
-        self._begun = False
+        self.begun = False
         self._back_off = BackOff()
         self.queue = WorkQueue(monotonic)
         self.deadlines = Deadlines(monotonic)
@@ -49,17 +49,17 @@ class Work:
 
     def begin(self) -> None:
         """Queue everything that there is, and from now on everything that changes."""
-        self._begun = True
+        self.begun = True
         for key in (*self._cache.batches.keys(), *self._cache.items.keys()):
             self.wake(key)
 
     def end(self) -> None:
         """Queue nothing any more."""
-        self._begun = False
+        self.begun = False
 
     def wake(self, key: Key) -> None:
         """Have ``key`` reconciled."""
-        if self._begun:
+        if self.begun:
             self.queue.add(key)
 
     async def work(self, reconcilers: Reconcilers) -> None:
@@ -130,7 +130,7 @@ class Work:
 
     def _changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         """Wake what ``key``'s change concerns; a reconciler's own write does not wake the object it works on."""
-        if not self._begun:
+        if not self.begun:
             return
         item = after or before or {}
         if key.kind in (ITEMS.plural, BATCHES.plural):
