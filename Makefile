@@ -4,8 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
-.PHONY: help demo setup check format lint test test-tools test-all-pythons images cluster-up cluster-down \
-        cluster-status cluster-images cluster-programs cluster-ahead test-cluster soak lock crds chart bench-measurement bench-stopping \
+.PHONY: help demo setup agent-env check format lint test test-tools test-agent test-all-pythons images \
+        cluster-up cluster-down cluster-status cluster-images cluster-programs cluster-ahead test-cluster soak lock crds chart bench-measurement bench-stopping \
         bench-local-pipeline bench-probe clean
 
 help:  ## Show the targets.
@@ -32,6 +32,12 @@ $(VENV)/.ready: pyproject.toml requirements/dev.txt requirements/bootstrap.txt
 demo: .venv-demo/.ready  ## Run the pipeline on real releases; no root, no container, no key.
 	.venv-demo/bin/python scripts/demo/demo.py
 
+.venv-agent/.ready: requirements/agent.txt scripts/agent_env.py
+	$(BIN)/python scripts/agent_env.py
+	@touch $@
+
+agent-env: setup .venv-agent/.ready  ## Make OpenHands' own environment (finds a Python from 3.12 on).
+
 format: setup  ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -47,6 +53,7 @@ check: lint  ## The fast loop: about a minute, changes nothing.
 
 test: test-tools $(if $(CLUSTER),cluster-ahead) check test-all-pythons  ## Everything; CLUSTER=1: on the cluster too.
 	@scripts/part.sh "integration tests" $(BIN)/pytest -n 2 --durations=15 tests/integration
+	@$(MAKE) --no-print-directory test-agent
 	@scripts/part.sh "end-to-end tests" $(BIN)/pytest -n 2 --durations=15 tests/end_to_end
 	@$(if $(CLUSTER),$(MAKE) --no-print-directory test-cluster)
 
@@ -84,6 +91,9 @@ cluster-ahead: setup
 	@mkdir -p .work
 	@nohup nice -n 15 $(MAKE) --no-print-directory cluster-programs cluster-images >.work/cluster-ahead.log 2>&1 &
 
+test-agent: agent-env  ## The agent with the real OpenHands, against a scripted provider.
+	@scripts/part.sh "agent tests" $(BIN)/pytest -n 2 --durations=15 tests/agent
+
 test-all-pythons: setup  ## The fast tests on every supported Python that is here.
 	@scripts/part.sh "fast tests on other Pythons" $(BIN)/python scripts/test_all_pythons.py
 
@@ -104,6 +114,8 @@ lock: setup  ## Write requirements/ from pyproject.toml.
 	$(COMPILE) --extra operator --extra s3 -o requirements/operator.txt
 	$(COMPILE) --extra s3 --extra publish -o requirements/worker.txt
 	$(COMPILE) --all-extras --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
+		--overrides requirements/agent-overrides.in requirements/agent.in -o requirements/agent.txt
 
 bench-measurement: setup  ## False and found verdicts under three loads (up to an hour; resumable).
 	$(BIN)/python scripts/bench/measurement.py
@@ -118,4 +130,4 @@ bench-probe: setup  ## The probe's cost per sample beside a bare fork and exec.
 	$(BIN)/python scripts/bench/probe_overhead.py
 
 clean:  ## Remove environments and caches of development; datasets stay.
-	rm -rf $(VENV) .venv-demo .work .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-demo .venv-agent .work .mypy_cache .pytest_cache .ruff_cache .hypothesis
