@@ -41,6 +41,9 @@ def run(arguments: Sequence[str], make: MakeReconcilers) -> int:
     log_to_stderr(settings)
     try:
         uvloop.run(_serve(settings, make))
+    except InvalidInput as error:
+        log.error("%s", error)  # noqa: TRY400 - the sentence is all that a person needs
+        return BAD_FLAGS
     except (NoConnection, ScopeTaken, NotLeading, ApiError) as error:
         log.error("%s", error)  # noqa: TRY400 - the sentence is all that a person needs
         return FAILED

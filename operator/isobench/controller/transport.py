@@ -59,17 +59,23 @@ class Transport:
     """One pool of connections to the API server."""
 
     def __init__(self, connection: Connection, hooks: Hooks) -> None:
-        """Connect lazily; needs a running loop."""
+        """Nothing is connected before the first request."""
         self.hooks = hooks
         self._connection = connection
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=connection.info.as_ssl_context(), limit=100, keepalive_timeout=60),
-            timeout=_TIMEOUT,
-        )
+        self._opened: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        if self._opened is not None:
+            await self._opened.close()
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            trust = self._connection.info.as_ssl_context()
+            connector = aiohttp.TCPConnector(ssl=trust, limit=100, keepalive_timeout=60)
+            self._opened = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
+        return self._opened
 
     async def answer(self, request: Request) -> Object:
         """The answer to ``request``, which is sent at most `ATTEMPTS` times.
