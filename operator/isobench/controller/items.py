@@ -18,6 +18,7 @@ from isobench.controller.item_jobs import FIRST_LOOK
 from isobench.controller.item_observation import Observation, observe
 from isobench.controller.item_report import Reporter
 from isobench.controller.item_status import completed, just_ended, worth_writing
+from isobench.controller.item_sweep import Sweeper
 from isobench.controller.kinds import ITEMS, Key, Object
 from isobench.engine.account import EXHAUSTED
 from isobench.engine.conditions import with_answers
@@ -45,13 +46,15 @@ class ItemReconciler:
         self._admission = admission
         self._actions = actions
         self._report = Reporter(parts.api, parts.metrics)
+        self._sweeper = Sweeper(parts)
 
     async def reconcile(self, key: Key) -> datetime | None:
         """Bring the item a step on; say when to look again if nothing wakes it earlier."""
         found = self._cache.items.get(key)
         if found is None:
             self._admission.gone(key)
-            return None
+            return await self._sweeper.gone(key)
+        self._sweeper.seen(key, found)
         if found["metadata"].get("deletionTimestamp"):
             return None  # everything of it goes by its owner references
         try:

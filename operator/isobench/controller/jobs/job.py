@@ -22,10 +22,25 @@ def job(
     queue: str | None = None,
     paid: bool = False,
 ) -> Object:
-    """A Job that belongs to ``owner`` and goes with it.
+    """A Job that belongs to ``owner`` and goes with it; one for a ``queue`` starts suspended."""
+    return {
+        "apiVersion": JOBS.api_version,
+        "kind": JOBS.name,
+        "metadata": {
+            "name": name,
+            "namespace": owner["metadata"]["namespace"],
+            "labels": {**labels, **({QUEUE_LABEL: queue} if queue else {})},
+            "ownerReferences": [owner_of(owner)],
+        },
+        "spec": job_spec(pod, settings, paid=paid) | ({"suspend": True} if queue else {}),
+    }
+
+
+def job_spec(pod: Pod, settings: ControllerSettings, *, paid: bool = False) -> Object:
+    """How a Job treats its one pod.
 
     Its deadline comes after the pod's, because it deletes the pod and its message. A disruption is told from a failure
-    by a rule of its own, but for paid work, which no rule may ever repeat. A Job for a queue starts suspended.
+    by a rule of its own, but for paid work, which no rule may ever repeat.
     """
     spec: Object = {
         "activeDeadlineSeconds": pod.active_seconds(settings) + settings.pending_seconds,
@@ -36,18 +51,4 @@ def job(
         "template": pod.manifest(settings),
         "ttlSecondsAfterFinished": TTL_SECONDS,
     }
-    if not paid:
-        spec["podFailurePolicy"] = {"rules": [_DISRUPTION]}
-    if queue:
-        spec["suspend"] = True
-    return {
-        "apiVersion": JOBS.api_version,
-        "kind": JOBS.name,
-        "metadata": {
-            "name": name,
-            "namespace": owner["metadata"]["namespace"],
-            "labels": {**labels, **({QUEUE_LABEL: queue} if queue else {})},
-            "ownerReferences": [owner_of(owner)],
-        },
-        "spec": spec,
-    }
+    return spec if paid else spec | {"podFailurePolicy": {"rules": [_DISRUPTION]}}

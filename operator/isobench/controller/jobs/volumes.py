@@ -11,6 +11,8 @@ from isobench.controller.kinds import CLAIMS, Object
 DEFAULT_SIZE = "10Gi"
 CACHE_PATH = "/cache"
 GIT_CREDENTIALS_PATH = "/secrets/git"
+_CREDENTIALS = ("ssh-privatekey", "password", "token")
+"""File names that `fetch` knows; a key of another name holds a token."""
 TEST_PATH = "/inputs/test.py"
 
 
@@ -66,7 +68,8 @@ def git_credentials(secret: SecretRef) -> tuple[Object, Object]:
     """Volume and mount of the credentials for the repository."""
     source: Object = {"secretName": secret.name, "defaultMode": 0o440}
     if secret.key:
-        source["items"] = [{"key": secret.key, "path": secret.key}]
+        path = secret.key if secret.key in _CREDENTIALS else "token"
+        source["items"] = [{"key": secret.key, "path": path}]
     return {"name": "git", "secret": source}, _read_only("git", GIT_CREDENTIALS_PATH)
 
 
