@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from building.items import result
-from cluster.operating import administrator, an_item, eventually, new_namespace
+from cluster.operating import NAMESPACES, administrator, an_item, eventually, new_namespace
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import Artifacts, StageName
 from isobench.controller.api import Api
@@ -178,9 +178,11 @@ class Stage:
 
 @asynccontextmanager
 async def a_stage(kubeconfig: Path) -> AsyncIterator[Stage]:
-    """A namespace of one's own that takes pods."""
+    """A namespace of one's own that takes pods, if they ask for no rights."""
     async with administrator(kubeconfig) as admin:
         namespace = await new_namespace(admin)
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        await admin.patch(NAMESPACES, "", namespace, {"metadata": {"labels": labels}})
         await admin.create(SERVICE_ACCOUNTS, namespace, {"metadata": {"name": "default"}})
         yield Stage(admin, namespace)
 
