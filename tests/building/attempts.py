@@ -1,5 +1,6 @@
 """The agent's stage by itself: a prepared project, and agents that are shell scripts."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +16,17 @@ from isobench.adapters.files import read_model, write_model
 from isobench.adapters.git.agent_repository import create_agent_repository
 from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.isolation.probe_archive import build_probe
+from isobench.adapters.isolation.probe_runner import ProbeRunner
 from isobench.adapters.isolation.sandbox import open_sandbox
+from isobench.adapters.python.built_environment import BuildRequest
+from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.contracts.attempt import Attempt
 from isobench.contracts.prepared import CommitSummary, Prepared, PreparedArm
+from isobench.contracts.spec import EnvironmentSpec
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import StageName
 from isobench.engine.workspace import Workspace
-from isobench.stages import agent
+from isobench.stages import agent, build_agent
 
 TARGET = "swift/__init__.py"
 FASTER = f"sed -i 's/PASSES = 4/PASSES = 1/' {TARGET}"
@@ -74,6 +79,58 @@ class AttemptBench:
         self.workspace.test.write_text(self.test)
         return prepared
 
+    def build(self) -> Prepared:
+        """The same with base's environment really built, as an arm that is compared with needs it."""
+        prepared = self.prepare()
+        (arm,) = prepared.arms
+        tree = Path(arm.tree)
+        asked = BuildRequest(
+            tree=tree, tree_hash=tree.name, distribution="swift", spec=EnvironmentSpec(), version="1.0"
+        )
+        built = self.builder.build(asked)
+        ready = arm.model_copy(
+            update={
+                "environment": str(built.path),
+                "python": str(built.python),
+                "python_version": built.python_version,
+                "install_sha": built.install_sha,
+            }
+        )
+        whole = prepared.model_copy(update={"arms": [ready], "base_version": "1.0"})
+        write_model(self.workspace.prepared, whole)
+        return whole
+
+    @cached_property
+    def builder(self) -> EnvironmentBuilder:
+        person = {"PATH": os.environ["PATH"], "UV_OFFLINE": "1", "PIP_NO_INDEX": "1"}
+        return EnvironmentBuilder(self.folder / "work", find_uv(), person)
+
+    def built_attempt(self, patch_script: str) -> StageResult:
+        """Run an agent that is this script, build its arm and check it; the result of `build-agent`."""
+        self.build()
+        asked = {"command": ["sh", "-c", patch_script]}
+        ended = agent.run(self.request(asked), self.ports())
+        assert ended.succeeded, ended.message
+        request = self.request(asked).model_copy(update={"stage": StageName.BUILD_AGENT})
+        return build_agent.run(request, self.build_ports())
+
+    def build_ports(self) -> build_agent.BuildAgentPorts:
+        return build_agent.BuildAgentPorts(
+            workspace=self.workspace,
+            clock=lambda: NOON,
+            trees=self.folder / "work" / "trees",
+            rooms=self.rooms,
+            builder=self.builder,
+            probe=lambda prepared: ProbeRunner(self.archive, open_sandbox(allow_network=False)),
+            supervisor=self._supervisor,
+            cores=[max(os.sched_getaffinity(0))],
+            progress=lambda event: None,
+        )
+
+    @cached_property
+    def archive(self) -> Path:
+        return build_probe(self.folder / "work" / "probe.pyz")
+
     def request(self, asked: Mapping[str, Any], attempt: int = 1) -> StageRequest:
         defaults = {"enabled": True, "kind": "command", "timeoutMinutes": 1}
         item = spec(mode="online", agent={**defaults, **asked}, **self.changes)
@@ -110,7 +167,4 @@ class AttemptBench:
         return self.workspace.agent_output(stream).read_text()
 
     def _supervisor(self, prepared: Prepared, readable: Sequence[Path], writable: Sequence[Path]) -> Supervisor:
-        archive = self.folder / "work" / "probe.pyz"
-        if not archive.exists():
-            build_probe(archive)
-        return Supervisor(archive, open_sandbox(allow_network=False))
+        return Supervisor(self.archive, open_sandbox(allow_network=False))

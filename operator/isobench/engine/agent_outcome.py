@@ -24,8 +24,8 @@ class Verification:
 
     doubt: str | None
     evidence: str = ""
-    runs: bool = True
-    """Whether it was built and its test passed: only then can it be timed."""
+    refuted: bool = False
+    """It does not build, or is known to be wrong: there is nothing to time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,12 @@ class Check:
     proof: str = ""
     objection: str = ""
     lack: str = ""
-    runs: bool = True
-    """False: the patched project can't even be run."""
 
 
 def verification_of(checks: Sequence[Check]) -> Verification:
     """One objection suffices; without any, one proof does."""
-    runs = all(check.runs for check in checks)
     if objections := [check.objection for check in checks if check.objection]:
-        return Verification(objections[0], runs=runs)
+        return Verification(objections[0], refuted=True)
     if proofs := [check.proof for check in checks if check.proof]:
         return Verification(None, "; ".join(proofs))
     return Verification("; ".join(check.lack for check in checks if check.lack) or "nothing could be checked")

@@ -55,7 +55,7 @@ def check_results(
 
     base, agent = run(None)
     if agent["reason"]:
-        return Check(objection=f"the efficiency test fails on the patch: {_said(agent)}", runs=False)
+        return Check(objection=f"the efficiency test fails on the patch: {_said(agent)}")
     if base["result_sha256"] != agent["result_sha256"]:
         return Check(objection="the efficiency test's result differs from base's")
     if base["result_sha256"] is None:

@@ -55,7 +55,7 @@ def _build_agent(request: StageRequest, ports: BuildAgentPorts) -> Done:
     verification = _try(request, others, ports)
     outcome = verified(read_model(workspace.outcome, Attempt), verification)
     write_model(workspace.outcome, outcome)
-    if not verification.runs:
+    if verification.refuted:
         write_model(workspace.prepared, others)
         raise failure_of(outcome)
     return told(outcome)
@@ -70,9 +70,9 @@ def _try(request: StageRequest, prepared: Prepared, ports: BuildAgentPorts) -> V
         apply_patch(patch, Path(base.tree), tree)
         arm = _build(request, prepared, tree, name, ports)
     except PatchRefused as refusal:
-        return Verification(f"the patch does not apply to base: {refusal.complaint}", runs=False)
+        return Verification(f"the patch does not apply to base: {refusal.complaint}", refuted=True)
     except ItemFailure as failure:
-        return Verification(f"the patched tree does not build: {failure.message}", runs=False)
+        return Verification(f"the patched tree does not build: {failure.message}", refuted=True)
     with_agent = prepared.model_copy(update={"arms": [*prepared.arms, arm]})
     write_model(ports.workspace.prepared, with_agent)
     return _verify(request, with_agent, ports)
