@@ -29,16 +29,17 @@ def open_beneath(folder: Path, name: str) -> Iterator[BinaryIO]:
 
     Raises:
         FileNotFoundError: there is none.
-        NotTaken: it is a link, reached through one, or no regular file.
+        NotTaken: it is a link, reached through one, no regular file, or not to be read.
     """
     root = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         descriptor = _open(root, name)
     finally:
         os.close(root)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotTaken(f"{name} is no regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NotTaken(f"{name} is no regular file")
         yield stream
 
 
@@ -58,6 +59,8 @@ def _open(root: int, name: str) -> int:
     number = ctypes.get_errno()
     if number in (errno.ELOOP, errno.EXDEV, errno.ENXIO):
         raise NotTaken(f"{name} is a link, leads out of the folder, or is no regular file")
+    if number == errno.EACCES:
+        raise NotTaken(f"{name} can't be read")
     if number == errno.ENOTDIR:
         raise FileNotFoundError(number, os.strerror(number), name)
     raise OSError(number, os.strerror(number), name)
