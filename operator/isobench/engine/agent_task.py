@@ -21,7 +21,7 @@ STEP_COMPLETION_TOKENS = 400
 
 _SOURCE_SUFFIXES = frozenset(
     {
-        *(".py", ".pyi", ".pyx", ".pxd", ".pxi", ".in", ".tp", ".tpl", ".jinja", ".j2"),
+        *(".py", ".pyi", ".pyx", ".pxd", ".pxi", ".tpl", ".jinja", ".j2"),
         *(".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".cu", ".cuh", ".s", ".asm", ".f", ".f90"),
         *(".rs", ".go", ".java", ".kt", ".js", ".mjs", ".ts", ".jl", ".r"),
     }
@@ -61,7 +61,8 @@ def is_source(path: str) -> bool:
     parts = PurePosixPath(path).parts
     if any(folder.lower() in _NO_SOURCE_FOLDERS for folder in parts[:-1]) or steers(path):
         return False
-    return PurePosixPath(path).suffix.lower() in _SOURCE_SUFFIXES and _TEST_FILE.match(parts[-1].lower()) is None
+    generated = path.removesuffix(".in").removesuffix(".tp")  # from a template of code
+    return PurePosixPath(generated).suffix.lower() in _SOURCE_SUFFIXES and _TEST_FILE.match(parts[-1].lower()) is None
 
 
 def brief_of(name: str, targets: Sequence[str], constraints: Sequence[str], metric: str) -> Brief:

@@ -19,7 +19,7 @@ STEERING_NAMES = frozenset(
 """Files that decide how everything else is built, found or run."""
 
 STEERING_SUFFIXES = (".pth", ".cmake")
-_REQUIREMENTS = re.compile(r"(^|[-_.])requirements.*\.(txt|in)$|^constraints.*\.txt$")
+_REQUIREMENTS = re.compile(r"(^|[-_./])(requirements|constraints)([-_./].*)?\.(txt|in)$")
 _BYPRODUCTS = re.compile(
     r"(^|/)(__pycache__|\.pytest_cache|\.mypy_cache|\.ruff_cache|\.hypothesis|\.benchmarks|[^/]+\.egg-info)(/|$)"
     r"|\.py[co]$|(^|/)\.coverage(\.[^/]*)?$"
@@ -94,7 +94,7 @@ def _complaint(change: Change, targets: Collection[str], test: str) -> str | Non
 def steers(path: str) -> bool:
     """Whether the file decides how others are built, found or run."""
     name = PurePosixPath(path).name
-    return name in STEERING_NAMES or name.endswith(STEERING_SUFFIXES) or _REQUIREMENTS.search(name) is not None
+    return name in STEERING_NAMES or name.endswith(STEERING_SUFFIXES) or _REQUIREMENTS.search(path) is not None
 
 
 def leads_out(path: str, link: str) -> bool:
