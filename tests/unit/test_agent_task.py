@@ -67,7 +67,7 @@ def test_a_target_that_base_lacks_would_tell_what_the_human_added():
     assert targets_of(PATCH, lambda path: path != "src/pkg/slow.py") == ("src/pkg/sp ace.pyx", "src/pkg/old.c")
 
 
-@pytest.mark.parametrize("path", ["pkg/core.py", "src/_impl.pyx", "src/heap.pxi.in", "lib/fast.c", "pkg/templates/x.jinja"])
+@pytest.mark.parametrize("path", ["pkg/core.py", "src/_impl.pyx", "src/heap.pxi.in", "lib/fast.c", "templates/x.jinja"])
 def test_code_is_source(path):
     assert is_source(path)
 
