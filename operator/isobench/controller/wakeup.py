@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 
 from isobench.controller.connection import Connection
 from isobench.controller.kinds import BATCHES, ITEMS, Key, Kind
@@ -67,6 +68,8 @@ class Kopf:
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,
+            # kopf's own name for a process is made of a user's name, which a pod's user need not have.
+            identity=Identity(self._settings.identity),
             stop_flag=self._stop,
         )
 
