@@ -105,6 +105,12 @@ def test_a_request_is_read_whole() -> None:
         ("network", "open"),
         ("scratch", "here"),
         ("termination", ""),
+        ("network", "policy"),
+        ("unreachable", "10.0.0.1:443"),
+        ("unreachable", ["10.0.0.1"]),
+        ("unreachable", [":443"]),
+        ("unreachable", ["10.0.0.1:0"]),
+        ("unreachable", ["10.0.0.1:²"]),
         ("speed", 1),
     ],
 )

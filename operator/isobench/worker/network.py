@@ -103,7 +103,7 @@ def address_of(named: str) -> str | None:
     """``named``, a host and a port, as a plain address; None where the name can't be resolved from here."""
     try:
         found = socket.getaddrinfo(*_parts(named), type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return None
     host, port = str(found[0][4][0]), int(found[0][4][1])
     return _joined(host, port)
