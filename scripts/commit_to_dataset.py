@@ -28,16 +28,19 @@ from isobench.local.work_root import WorkRoot
 @options.setting("agent.budget_usd", "--budget-usd", type=click.FloatRange(min=0), help="Cap on one agent in dollars.")
 @options.setting("agent.timeout_minutes", "--timeout-min", type=float, help="Cap on one agent in minutes.")
 @options.container
+@click.option("--agent-all", is_flag=True, help="With --mode=online: an agent attempts every commit.")
 @click.option("--generate", is_flag=True, help="Let the configured model write the tests that are missing.")
 @options.work_root
 @options.data_dir
-def command(mode: str, container: str | None, generate: bool, work_root: Path, data_dir: Path) -> int:
+def command(mode: str, container: str | None, agent_all: bool, generate: bool, work_root: Path, data_dir: Path) -> int:
     """Make data/<dataset_name>.jsonl of the commits that CONFIG (TOML, or the legacy YAML) names."""
     settings = options.settings()
-    _refuse_what_is_not_there(mode)
+    if agent_all and mode == "offline":
+        raise InvalidInput("--agent-all", ["needs --mode=online: offline no agent runs"])
     root = WorkRoot(work_root.absolute())
     root.create()
-    plan, shared = plan_batch(settings.configuration, PlanOptions(generate=generate), root, commits=None)
+    asked = PlanOptions(mode="online" if mode == "online" else "offline", generate=generate, agent_all=agent_all)
+    plan, shared = plan_batch(settings.configuration, asked, root, commits=None)
     report(plan)
     if mode == "dry":
         return _show(plan, shared, settings, root)
@@ -45,11 +48,6 @@ def command(mode: str, container: str | None, generate: bool, work_root: Path, d
     contained = container == "on" or (container is None and settings.configuration.environment.image is not None)
     codes = [run_manifest(path, root, data_dir.absolute(), settings, container=contained) for path in manifests]
     return max(codes)
-
-
-def _refuse_what_is_not_there(mode: str) -> None:
-    if mode == "online":
-        raise InvalidInput("--mode", ["online needs a coding agent, which this version has not; take offline or dry"])
 
 
 def _show(plan: Plan, shared: Shared, settings: EffectiveConfiguration, root: WorkRoot) -> int:

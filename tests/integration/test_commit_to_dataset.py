@@ -170,7 +170,7 @@ def test_a_dry_run_with_a_model_without_a_price_says_so(script, folder, project)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--mode=online",), "online needs a coding agent"),
+        (("--agent-all",), "needs --mode=online: offline no agent runs"),
         (("none.yaml",), "none.yaml: can't be read"),
         (("none.toml",), "none.toml: can't be read"),
         (("--iterations=0",), "0 is not in the range x>=1"),

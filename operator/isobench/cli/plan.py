@@ -23,6 +23,7 @@ EPILOG = """
 Examples:
   isobench plan --repo ../project --commits commits.txt --tests tests/ -o batch.yaml
   isobench plan --repo ../project --extractions extractions/ --generate --provider openai
+  isobench plan --repo ../project --commits commits.txt --agent-all
   isobench plan --repo ../project --commits commits.txt -o - | kubectl apply -f -
 
 A line of commits.txt is `<head>`, `<head> <base>` or `<head> parent=N`. The archive of extraction files and tests is
@@ -38,6 +39,7 @@ written beside the manifest and belongs to it.
 @click.option("--name", help="What batch and dataset are called; the repository's name by default.")
 @click.option("--mode", type=click.Choice(["offline", "online"]), default="offline", show_default=True)
 @click.option("--generate", is_flag=True, help="Let the configured model write the tests that are not supplied.")
+@click.option("--agent-all", is_flag=True, help="Online: an agent attempts every commit.")
 @click.option("--budget-usd", type=click.FloatRange(min=0), help="Cap on what all items may cost together.")
 @click.option("-o", "--output", default="batch.yaml", show_default=True, help="Manifest to write; - prints it.")
 @options.work_root
@@ -47,6 +49,7 @@ def command(
     name: str | None,
     mode: Literal["offline", "online"],
     generate: bool,
+    agent_all: bool,
     budget_usd: float | None,
     output: str,
     work_root: Path,
@@ -54,7 +57,7 @@ def command(
 ) -> int:
     """Write a batch manifest for commits of one repository; a broken file is reported and the others are planned."""
     configuration = options.settings().configuration
-    asked = PlanOptions(name, mode, generate, budget_usd)
+    asked = PlanOptions(name, "online" if agent_all else mode, generate, agent_all, budget_usd)
     plan, shared = plan_batch(configuration, asked, WorkRoot(work_root.absolute()), commits)
     report(plan)
     if output == STDOUT:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,13 +14,14 @@ from rich.console import Console
 from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.hub.publishing import PublishError
 from isobench.adapters.inputs import unpack
-from isobench.cli import options
+from isobench.cli import online, options
 from isobench.cli.batch_file import read_batch
 from isobench.cli.closing import print_summary
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.objects import CommitBenchmarkBatch
 from isobench.contracts.reasons import ItemFailure
 from isobench.engine.identity import repo_slug
+from isobench.engine.online import OnlineChoice, chosen
 from isobench.engine.plan import items_of
 from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_state import open_batch
@@ -31,6 +33,7 @@ from isobench.local.workbench import Workbench, dataset_path, now
 from isobench.stages.publish import publish_dataset
 
 INTERRUPTED = 130
+AS_THE_MANIFEST_SAYS = OnlineChoice()
 
 EPILOG = """
 \b
@@ -39,6 +42,7 @@ Examples:
   isobench run batch.yaml --json > events.jsonl
   isobench run batch.yaml --retry failed
   isobench run batch.yaml --new-run
+  isobench run batch.yaml --agent-all --iterations 30 --budget-usd 0.5 --timeout-min 20
 
 Stop with Ctrl-C: the running stage is finished first; a second Ctrl-C stops at once. The same command goes on
 where the run was stopped, or killed.
@@ -51,6 +55,7 @@ where the run was stopped, or killed.
 @options.data_dir
 @click.option("--allow-network", is_flag=True, help="Time even where no empty network can be made.")
 @options.container
+@online.options
 @click.option("--new-run", is_flag=True, help="Begin anew instead of going on with this batch's last run.")
 @click.option("--retry", multiple=True, metavar="ITEM", help="Begin this item again, or `failed` ones; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
@@ -63,6 +68,7 @@ def command(
     new_run: bool,
     retry: tuple[str, ...],
     as_json: bool,
+    **agents: Any,
 ) -> int:
     """Run the batch MANIFEST on this machine, or go on with it where it was stopped."""
     return run_manifest(
@@ -75,6 +81,7 @@ def command(
         new_run=new_run,
         retry=retry,
         as_json=as_json,
+        agents=online.choice(**agents),
     )
 
 
@@ -89,13 +96,14 @@ def run_manifest(
     new_run: bool = False,
     retry: Sequence[str] = (),
     as_json: bool = False,
+    agents: OnlineChoice = AS_THE_MANIFEST_SAYS,
 ) -> int:
     """Bring the batch in ``manifest`` to its end, show it as it goes on, and say how it ended by the exit code.
 
     Raises:
         InvalidInput: the manifest, its inputs, the work root or its image can't be used.
     """
-    batch = read_batch(manifest)
+    batch = chosen(read_batch(manifest), agents, settings.configuration.llm.model)
     root.create()
     _require_writable(data_dir)
     with root.alone(), _listener(as_json) as tell:

@@ -1,4 +1,4 @@
-"""`isobench show ITEM`: one item as a story: what was asked, what happened, what was measured."""
+"""`isobench show ITEM`: one item as a story: what was asked, done and measured; with --agent, what its agent did."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ from rich.table import Table
 
 from isobench.adapters.files import read_model
 from isobench.cli import options
+from isobench.cli.story import print_story
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import Reason
@@ -20,11 +21,12 @@ from isobench.local.batch_state import known_runs, read_status, workspace_of
 from isobench.local.work_root import WorkRoot
 
 
-@click.command(epilog="\b\nExamples:\n  isobench show idna-1d365e17-2f6c0a7b\n  isobench show 1d365e17")
+@click.command(epilog="\b\nExamples:\n  isobench show idna-1d365e17-2f6c0a7b\n  isobench show 1d365e17 --agent")
 @click.argument("item")
 @options.work_root
+@click.option("--agent", is_flag=True, help="Show what its agent did, step by step.")
 @options.as_json
-def command(item: str, work_root: Path, as_json: bool) -> int:
+def command(item: str, work_root: Path, agent: bool, as_json: bool) -> int:
     """Show ITEM: its name, a part of it, or the beginning of its head commit."""
     workspace = _find(item, WorkRoot(work_root.absolute()))
     status = read_status(workspace)
@@ -32,6 +34,9 @@ def command(item: str, work_root: Path, as_json: bool) -> int:
         click.echo(json.dumps(status.manifest()))
         return 0
     console = Console(highlight=False, markup=False)
+    if agent:
+        print_story(console, workspace)
+        return 0
     console.print(workspace.root.name, style="bold")
     console.print(str(workspace.root))
     if workspace.prepared.exists():

@@ -41,6 +41,7 @@ class PlanOptions:
     name: str | None = None
     mode: Literal["offline", "online"] = "offline"
     generate: bool = False
+    agent_all: bool = False
     budget_usd: float | None = None
 
 
@@ -82,7 +83,7 @@ def shared_of(configuration: Configuration, url: str, slug: str, options: PlanOp
         repository=RepositorySpec(url=url, main_ref=configuration.repository.main_ref),
         environment=configuration.environment,
         test=EfficiencyTest(generate=asked if options.generate else None),
-        agent=configuration.agent,
+        agent=configuration.agent.model_copy(update={"enabled": True}) if options.agent_all else configuration.agent,
         timing=configuration.timing,
         output=OutputSpec(dataset=_dataset_name(configuration, called)),
         api=configuration.output.api,
