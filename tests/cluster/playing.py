@@ -11,11 +11,12 @@ from pathlib import Path
 from building.items import result
 from cluster.operating import NAMESPACES, administrator, an_item, eventually, new_namespace
 from isobench.contracts.reasons import Reason
-from isobench.contracts.status import Artifacts, StageName
+from isobench.contracts.status import Artifacts, Cost, StageName
 from isobench.controller.api import Api
 from isobench.controller.app import App, Parts
 from isobench.controller.connection import Connection
-from isobench.controller.jobs.names import job_name
+from isobench.controller.item_jobs import is_finished
+from isobench.controller.jobs.names import attempt_in, job_name
 from isobench.controller.kinds import ITEMS, JOBS, PODS, Kind, Object
 from isobench.controller.reconcilers import make_reconcilers
 from isobench.controller.settings import ControllerSettings
@@ -23,6 +24,9 @@ from isobench.engine.termination import message_of
 
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount")
 STORE = {"store": "s3://bucket/prefix", "secretRef": {"name": "store"}}
+PAID_USD = 0.25
+"""What an agent costs."""
+EXPORTED = '{"succeeded": true, "message": "exported"}'
 FACTS = {StageName.PREPARE: {"canary": "reached"}, StageName.TIMING: {"isolation": "nothing answered"}}
 
 
@@ -78,36 +82,13 @@ class Stage:
 
     async def begin(self, stage: StageName, attempt: int = 1, name: str = "one", **status) -> Object:
         """A pod for that Job, as the Job controller would make it; ``status`` is the kubelet's."""
-        job = await self.job(stage, attempt, name)
-        template = copy.deepcopy(job["spec"]["template"])
-        metadata = job["metadata"]
-        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
-        labels = template["metadata"]["labels"] | {"batch.kubernetes.io/job-name": metadata["name"]}
-        pod = await self.admin.create(
-            PODS,
-            self.namespace,
-            {
-                "metadata": {
-                    "name": metadata["name"],
-                    "labels": labels,
-                    "ownerReferences": [owner | {"controller": True}],
-                },
-                "spec": template["spec"],
-            },
-        )
-        pod = await self.admin.put_status(PODS, pod, {"phase": "Running", **status})
-        await self._job_is(job, {"startTime": _now(), "active": 1, "ready": 0 if status else 1})
-        return pod
+        return await self._begin(await self.job(stage, attempt, name), **status)
 
     async def end(
         self, stage: StageName, attempt: int = 1, name: str = "one", *, reason: Reason | None = None, **changes
     ) -> None:
         """The attempt ends with a result as the worker would write it; ``changes`` are its fields."""
-        fields = {"facts": FACTS.get(stage, {})} | changes
-        if stage is StageName.COLLECT:
-            fields.setdefault("artifacts", Artifacts(record_uri="s3://bucket/prefix/record.json"))
-        now = datetime.now(UTC)
-        said = message_of(result(stage, attempt, reason, started_at=now, **fields))
+        said = _said(stage, attempt, reason, **changes)
         await self.end_with(stage, attempt, name, message=said, exit_code=int(reason is not None))
 
     async def end_with(
@@ -119,13 +100,35 @@ class Stage:
         message: str = "",
         exit_code: int = 1,
         why: str | None = None,
-        job_reason: str = "BackoffLimitExceeded",
         **pod_status,
     ) -> None:
         """The attempt's pod and Job end so; a pod is made first unless one was begun."""
-        job = await self.job(stage, attempt, name)
-        pod = await self.admin.get(PODS, self.namespace, job["metadata"]["name"])
-        pod = pod or await self.begin(stage, attempt, name)
+        await self._end(await self.job(stage, attempt, name), message, exit_code, why, **pod_status)
+
+    async def end_all(self) -> None:
+        """Whatever runs ends well, for ever."""
+        while True:
+            for job in (await self.admin.list(JOBS, self.namespace)).items:
+                if not is_finished(job):
+                    labels = job["metadata"]["labels"]
+                    attempt = attempt_in(labels)
+                    await self._end(job, _said(*attempt) if attempt else EXPORTED)
+            await asyncio.sleep(0.02)
+
+    async def _begin(self, job: Object, **status) -> Object:
+        template, metadata = copy.deepcopy(job["spec"]["template"]), job["metadata"]
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
+        labels = template["metadata"]["labels"] | {"batch.kubernetes.io/job-name": metadata["name"]}
+        made = {"name": metadata["name"], "labels": labels, "ownerReferences": [owner | {"controller": True}]}
+        pod = await self.admin.create(PODS, self.namespace, {"metadata": made, "spec": template["spec"]})
+        pod = await self.admin.put_status(PODS, pod, {"phase": "Running", **status})
+        await self._job_is(job, {"startTime": _now(), "active": 1, "ready": 0 if status else 1})
+        return pod
+
+    async def _end(
+        self, job: Object, message: str = "", exit_code: int = 0, why: str | None = None, **pod_status
+    ) -> None:
+        pod = await self.admin.get(PODS, self.namespace, job["metadata"]["name"]) or await self._begin(job)
         ended = {"exitCode": exit_code, "message": message, "finishedAt": _now(), "startedAt": _now()}
         ended |= {"reason": why} if why else {}
         container = {"name": "stage", "image": "w", "imageID": "w", "ready": False, "restartCount": 0}
@@ -134,24 +137,11 @@ class Stage:
             "containerStatuses": [container | {"state": {"terminated": ended}}],
         }
         await self.admin.put_status(PODS, pod, status | pod_status)
-        await self.finish_job(stage, attempt, name, succeeded=not exit_code, reason=job_reason)
-
-    async def finish_job(
-        self,
-        stage: StageName,
-        attempt: int = 1,
-        name: str = "one",
-        *,
-        succeeded: bool = False,
-        reason: str = "BackoffLimitExceeded",
-    ) -> None:
-        """The Job ends, whatever its pod says."""
-        job = await self.job(stage, attempt, name)
-        before, after = ("SuccessCriteriaMet", "Complete") if succeeded else ("FailureTarget", "Failed")
-        status = {"startTime": job["status"].get("startTime", _now())}
-        status |= {"succeeded": 1, "completionTime": _now()} if succeeded else {"failed": 1}
-        said = {"status": "True", "lastTransitionTime": _now(), "reason": reason, "message": "as the test says"}
-        await self._job_is(job, status | {"conditions": [said | {"type": before}, said | {"type": after}]})
+        before, after = ("FailureTarget", "Failed") if exit_code else ("SuccessCriteriaMet", "Complete")
+        counted = {"failed": 1} if exit_code else {"succeeded": 1, "completionTime": _now()}
+        told = {"status": "True", "lastTransitionTime": _now(), "reason": "AsTheTestSays", "message": "it says so"}
+        conditions = [told | {"type": before}, told | {"type": after}]
+        await self._job_is(job, {"startTime": _now()} | counted | {"conditions": conditions})
 
     async def pass_all(self, *stages: StageName, name: str = "one") -> None:
         """These stages, one after the other, end well."""
@@ -173,7 +163,8 @@ class Stage:
 
     async def _job_is(self, job: Object, status: Object) -> None:
         live = await self.admin.get(JOBS, self.namespace, job["metadata"]["name"])
-        await self.admin.put_status(JOBS, live, status)
+        begun = {name: value for name, value in live.get("status", {}).items() if name == "startTime"}
+        await self.admin.put_status(JOBS, live, status | begun)
 
 
 @asynccontextmanager
@@ -190,6 +181,15 @@ async def a_stage(kubeconfig: Path) -> AsyncIterator[Stage]:
 def condition_in(status: Object, question: str = "Succeeded") -> Object:
     """The answer to that question, or nothing."""
     return next((found for found in status.get("conditions", ()) if found["type"] == question), {})
+
+
+def _said(stage: StageName, attempt: int, reason: Reason | None = None, **changes) -> str:
+    fields = {"facts": FACTS.get(stage, {})} | changes
+    if stage is StageName.AGENT:
+        fields.setdefault("cost", Cost(measured_usd=PAID_USD))
+    if stage is StageName.COLLECT:
+        fields.setdefault("artifacts", Artifacts(record_uri="s3://bucket/prefix/record.json"))
+    return message_of(result(stage, attempt, reason, started_at=datetime.now(UTC), **fields))
 
 
 def _succeeded(status: Object) -> str:

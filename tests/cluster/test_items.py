@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from building.items import SECOND
-from cluster.operating import DEFINITIONS, administrator, eventually, install_kinds
+from cluster.operating import DEFINITIONS, eventually
 from cluster.playing import a_stage, condition_in, item_operator
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
@@ -18,23 +18,16 @@ PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 ONLINE = {"mode": "online", "agent": {"enabled": True, "kind": "command", "command": ["true"], "budgetUsd": 1.0}}
 
 
-@pytest.fixture(scope="module")
-def kubeconfig(api):
-    async def install():
-        async with administrator(api.kubeconfig) as admin:
-            await install_kinds(admin)
-
-    asyncio.run(install())
-    return api.kubeconfig
-
-
 @pytest.fixture
-def play(kubeconfig):
+def play(kinds):
     """Runs a coroutine function with a namespace of its own and the operator that serves it."""
 
     def play(steps, **settings):
         async def played():
-            async with a_stage(kubeconfig) as stage, item_operator(kubeconfig, stage.namespace, **settings) as parts:
+            async with (
+                a_stage(kinds.kubeconfig) as stage,
+                item_operator(kinds.kubeconfig, stage.namespace, **settings) as parts,
+            ):
                 return await steps(stage, parts)
 
         return asyncio.run(played())
@@ -513,17 +506,17 @@ def test_a_canary_that_never_answered_proves_nothing_and_nothing_is_timed(play):
     assert jobs == ["collect-1", "prepare-1"]
 
 
-def test_a_restarted_operator_writes_nothing_for_what_needs_nothing(kubeconfig):
+def test_a_restarted_operator_writes_nothing_for_what_needs_nothing(kinds):
     async def played():
-        async with a_stage(kubeconfig) as stage:
-            async with item_operator(kubeconfig, stage.namespace):
+        async with a_stage(kinds.kubeconfig) as stage:
+            async with item_operator(kinds.kubeconfig, stage.namespace):
                 await stage.create("done")
                 await stage.pass_all(PREPARE, TIMING, COLLECT, name="done")
                 await stage.outcome("done")
                 await stage.create("running")
                 await stage.begin(PREPARE, name="running")
                 before = [await stage.item(name) for name in ("done", "running")]
-            async with item_operator(kubeconfig, stage.namespace) as parts:
+            async with item_operator(kinds.kubeconfig, stage.namespace) as parts:
                 await stage.create("new")
                 await stage.job(PREPARE, name="new")
                 return before, [await stage.item(name) for name in ("done", "running")], writes(parts)
