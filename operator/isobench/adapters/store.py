@@ -231,4 +231,5 @@ def _client(endpoint: str | None, attempts: int) -> Any:
         s3={"addressing_style": "path" if endpoint else "auto"},
     )
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    # A session of its own: the module's would keep the credentials that it saw first.
+    return boto3.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
