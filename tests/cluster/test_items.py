@@ -463,17 +463,23 @@ def test_an_item_goes_when_its_time_is_over(play):
     play(steps)
 
 
-def test_the_deny_all_policy_is_there_before_anything_is_timed_and_is_put_right_when_changed(play):
-    async def steps(stage, _):
-        await stage.create("one")
-        await stage.end(PREPARE)
-        await stage.job(TIMING)
-        (policy,) = (await stage.admin.list(NETWORK_POLICIES, stage.namespace)).items
-        return policy
+def test_the_deny_all_policy_is_there_before_anything_is_timed_and_is_put_right_when_changed(play, monkeypatch):
+    monkeypatch.setattr("isobench.controller.item_isolation._REMEMBERED_SECONDS", -1)
 
-    policy = play(steps)
-    assert policy["metadata"]["name"] == "isobench-timing"
-    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    async def steps(stage, _):
+        found = []
+        for name in ("one", "two"):
+            await stage.create(name)
+            await stage.end(PREPARE, name=name)
+            await stage.job(TIMING, name=name)
+            found.append(await stage.admin.get(NETWORK_POLICIES, stage.namespace, "isobench-timing"))
+            opened = {"spec": {"egress": [{}]}}
+            await stage.admin.patch(NETWORK_POLICIES, stage.namespace, "isobench-timing", opened)
+        return found
+
+    first, second = play(steps)
+    assert first["spec"] == second["spec"]
+    assert set(first["spec"]) == {"podSelector", "policyTypes"}, "no rule allows anything"
 
 
 def test_another_policy_that_opens_isolated_pods_is_named_and_nothing_is_timed(play):
