@@ -76,6 +76,7 @@ class Attempt:
     """An attempt's surroundings before it starts, and its outcome afterwards."""
 
     root: Path
+    ledger: Path
     provider: ModelServer
     gateway: Gateway
     warm: Warm
@@ -107,15 +108,15 @@ class Attempt:
 
     @property
     def balance(self) -> Balance:
-        return balance(read_entries(self.root / "ledger.jsonl"))
+        return balance(read_entries(self.ledger))
 
     @property
     def intents(self) -> list[Intent]:
-        return [entry for entry in read_entries(self.root / "ledger.jsonl") if isinstance(entry, Intent)]
+        return [entry for entry in read_entries(self.ledger) if isinstance(entry, Intent)]
 
     @property
     def answers(self) -> list[Answer]:
-        return [entry for entry in read_entries(self.root / "ledger.jsonl") if isinstance(entry, Answer)]
+        return [entry for entry in read_entries(self.ledger) if isinstance(entry, Answer)]
 
     @property
     def provider_charged(self) -> Decimal:
@@ -150,18 +151,18 @@ def prepared(
     cap: float = 1.0,
     timeout: float = 20.0,
     max_calls: int | None = None,
+    ledger: Path | None = None,
 ) -> Iterator[Attempt]:
     """A repository, a gateway, and a provider behind it that follows the ``script`` made for the attempt."""
+    book, socket = ledger or root / "ledger.jsonl", root / "gateway.sock"
     repository = root / "repository"
-    if not repository.exists():
-        subprocess.run(["git", "init", "--quiet", repository], check=True)
-        (repository / TARGET).write_text("total = sum(list(range(10)))\n")
-    (root / "own").mkdir(exist_ok=True)
+    subprocess.run(["git", "init", "--quiet", repository], check=True)
+    (repository / TARGET).write_text("total = sum(list(range(10)))\n")
+    (root / "own").mkdir()
     with running_model([Says()]) as provider:
-        ledger, socket = root / "ledger.jsonl", root / "gateway.sock"
-        settings = settings_for(provider.base_url, ledger, cap, timeout, socket=socket, max_calls=max_calls)
+        settings = settings_for(provider.base_url, book, cap, timeout, socket=socket, max_calls=max_calls)
         with running_gateway(settings, root / "gateway.log") as gateway:
-            attempt = Attempt(root, provider, gateway, warm)
+            attempt = Attempt(root, book, provider, gateway, warm)
             provider.script[:] = script(attempt)
             yield attempt
 
