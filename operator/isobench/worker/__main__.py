@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
     "isolate": Command(PodRequest, "isobench.worker.measure", "isolate"),
     "validate": Command(PodRequest, "isobench.worker.measure", "validate"),
     "time": Command(PodRequest, "isobench.worker.measure", "time"),
+    "gateway": Command(PodRequest, "isobench.worker.gateway", "gateway"),
     "collect": Command(PodRequest, "isobench.worker.collect", "collect"),
     "export": Command(ExportRequest, "isobench.worker.batch", "export"),
     "publish": Command(PublishRequest, "isobench.worker.batch", "publish"),

@@ -38,6 +38,11 @@ class Pod:
         """What the batch's inputs hold."""
         return self.root / "inputs"
 
+    @property
+    def agent_repository(self) -> Path:
+        """What the agent's repository is copied from: `fetch` makes it, the only container that runs git."""
+        return self.root / "agent-repository"
+
     @cached_property
     def container(self) -> PodContainer:
         """The environment container."""

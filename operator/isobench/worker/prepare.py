@@ -20,7 +20,6 @@ from isobench.contracts.pod import PodRequest
 from isobench.contracts.prepared import Fetched
 from isobench.contracts.spec import RepositorySpec
 from isobench.contracts.stage import StageResult
-from isobench.engine.workspace import room_of
 from isobench.stages import build as building
 from isobench.stages import fetch as fetching
 from isobench.stages.attempt import Done, attempt
@@ -28,7 +27,6 @@ from isobench.worker.git_credentials import with_credentials
 from isobench.worker.network import address_of, is_reached
 from isobench.worker.pod import Pod, now, result_of
 
-FIRST_AGENT_ATTEMPT = 1
 VOLUMES_OWN = "lost+found"
 
 
@@ -95,9 +93,8 @@ def _fetch(pod: Pod) -> Done:
     extraction = supplies.extraction(fetched.commits.head_commit)
     if extraction is not None:
         write_model(pod.workspace.extraction, extraction)
-    if spec.agent.enabled and spec.mode == "online":
-        room = room_of(pod.root / "agents", request.item.run_id, request.item.item_id, FIRST_AGENT_ATTEMPT)
-        create_agent_repository(managers[0], fetched.commits.base_commit, room.repository)
+    if spec.attempted:
+        create_agent_repository(managers[0], fetched.commits.base_commit, pod.agent_repository)
     write_model(pod.workspace.fetched, fetched)
     return Done()
 
