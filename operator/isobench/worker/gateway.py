@@ -1,4 +1,4 @@
-"""The agent pod's gateway: the only container with the model's key; the agent's calls reach it through a Unix socket."""
+"""The agent pod's gateway: the only container with the model's key; calls reach it through a Unix socket."""
 
 from isobench.adapters.files import write_model
 from isobench.adapters.models.gateway_process import GatewayReport
