@@ -136,10 +136,12 @@ async def operator(kubeconfig: Path, namespace: str, **settings) -> AsyncIterato
 
 
 class OperatorProcess:
-    """An operator in a process of its own that writes its name into every item's status, again and again."""
+    """An operator in a process of its own: ours, or one that writes its name into every status again and again."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, identity: str, **flags: str) -> None:
-        """Start it; ``flags`` are the operator's, with underscores."""
+    def __init__(
+        self, kubeconfig: Path, namespace: str, identity: str, *, module: str = "isobench.controller", **flags: str
+    ) -> None:
+        """Start ``module``; ``flags`` are the operator's, with underscores."""
         chosen = {
             "kubeconfig": str(kubeconfig),
             "namespace": namespace,
@@ -150,12 +152,18 @@ class OperatorProcess:
             "log_format": "text",
         } | flags
         arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", value)]
-        self._told = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `end`
+        self._told = tempfile.TemporaryFile("a+")  # noqa: SIM115 - closed by `end`
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cluster.writing_operator", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
             stderr=self._told,
         )
+
+    def leads(self) -> bool:
+        """Whether it has logged that it leads."""
+        told = self._log()
+        assert self._process.poll() is None, told
+        return "leading" in told
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
@@ -164,8 +172,11 @@ class OperatorProcess:
     async def ended(self) -> tuple[int, str]:
         """Its exit status and what it has logged, once it has ended."""
         status = await asyncio.to_thread(self._process.wait)
+        return status, self._log()
+
+    def _log(self) -> str:
         self._told.seek(0)
-        return status, self._told.read()
+        return self._told.read()
 
     def end(self) -> None:
         """Kill it if it still runs."""

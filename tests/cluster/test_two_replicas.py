@@ -23,7 +23,10 @@ def installed(api):
 @contextmanager
 def operators(kubeconfig, namespace, *identities, **flags):
     """Started one after the other; killed at the end if they still run."""
-    processes = [OperatorProcess(kubeconfig, namespace, identity, **flags) for identity in identities]
+    processes = [
+        OperatorProcess(kubeconfig, namespace, identity, module="cluster.writing_operator", **flags)
+        for identity in identities
+    ]
     try:
         yield processes
     finally:

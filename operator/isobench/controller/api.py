@@ -116,7 +116,7 @@ class Api:
         Raises:
             AlreadyExists: something of that name is there; only its owner's UID says whether it is ours.
         """
-        return await self._write(kind, Request("create", "POST", kind.path(namespace), body=manifest))
+        return await self._write(kind, Request("create", "POST", kind.path(namespace), body=_named(kind, manifest)))
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str | None = None) -> None:
         """Delete in the background; nothing happens if it is gone, or if ``uid`` is given and another has its name."""
@@ -165,13 +165,18 @@ class Api:
 
     async def _put(self, kind: Kind, item: Object, below: str) -> Object:
         key = Key.of(kind, item)
-        body = {"apiVersion": kind.api_version, "kind": kind.name} | item
-        return await self._write(kind, Request("update", "PUT", kind.path(key.namespace, key.name) + below, body=body))
+        path = kind.path(key.namespace, key.name) + below
+        return await self._write(kind, Request("update", "PUT", path, body=_named(kind, item)))
 
     async def _write(self, kind: Kind, request: Request) -> Object:
         answer = _slim(await self._transport.answer(request))
         self._transport.hooks.learned(kind, answer)
         return answer
+
+
+def _named(kind: Kind, item: Object) -> Object:
+    """``item`` with the names of its kind, which lists leave out."""
+    return {"apiVersion": kind.api_version, "kind": kind.name} | item
 
 
 def _selection(selector: str) -> dict[str, str]:
