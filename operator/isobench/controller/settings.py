@@ -55,6 +55,7 @@ class ControllerSettings:
     cluster_dns_address: str | None = flag(None, "host:port of the cluster's name server as pods reach it.")
     manage_network_policy: bool = flag(True, "Ensure the deny-all policy where there are items.")
 
+    isolation_seconds: int = flag(120, "How long a network policy may take to be enforced on a new pod.", least=1)
     configurations: Path | None = flag(None, "Folder of main_<provider>.toml, for paid stages.")  # noqa: RUF009
 
     namespace_items: int | None = flag(None, "Cap on the unfinished items of one namespace.", least=1)

@@ -108,6 +108,7 @@ def _request(asked: Asked, settings: ControllerSettings) -> str:
         api_server=asked.addresses.api_server,
         canary=asked.addresses.canary,
         policy=POLICY,
+        isolation_seconds=settings.isolation_seconds,
         configuration=asked.configuration,
         status=asked.status if stage is StageName.COLLECT else None,
     ).argument()
