@@ -23,6 +23,30 @@ SPEC = json.loads(os.environ["TEST_SPEC"])
 TIMEOUT_SECONDS = float(os.environ["TEST_TIMEOUT_SECONDS"])
 POLL_SECONDS = 2
 GIT_PORT, STORE_PORT = 9418, 9000
+# The project brings its own build backend: the test needs no package index.
+PYPROJECT = """
+[project]
+name = "tiny"
+version = "1"
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+BACKEND = """
+import os, zipfile
+def build_wheel(out, config_settings=None, metadata_directory=None):
+    files = {
+        "tiny.py": open("tiny.py").read(),
+        "tiny-1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1\\n",
+        "tiny-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    files["tiny-1.dist-info/RECORD"] = "".join(name + ",,\\n" for name in [*files, "tiny-1.dist-info/RECORD"])
+    with zipfile.ZipFile(os.path.join(out, "tiny-1-py3-none-any.whl"), "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return "tiny-1-py3-none-any.whl"
+"""
 SLOW = "def total(n):\n    return sum(i for i in range(n))\n"
 FAST = "def total(n):\n    return n * (n - 1) // 2\n"
 TEST = """
@@ -46,9 +70,11 @@ def repository(folder):
     """Make the repository and return the commit to benchmark."""
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet", "--initial-branch", "main")
+    (folder / "pyproject.toml").write_text(PYPROJECT)
+    (folder / "backend.py").write_text(BACKEND)
     for text, subject in ((SLOW, "Sum the numbers below n"), (FAST, "Sum them by the formula")):
         (folder / "tiny.py").write_text(text)
-        git(folder, "add", "tiny.py")
+        git(folder, "add", ".")
         git(folder, "commit", "--quiet", "--message", subject)
     return git(folder, "rev-parse", "HEAD")
 
@@ -69,7 +95,6 @@ def manifest(head):
     spec = {
         "repository": {"url": f"git://{here}:{GIT_PORT}/tiny"},
         "commits": {"head": head},
-        "environment": {"installCommands": ["true"]},
         "test": {"inline": TEST},
         "timing": {"minPairs": 8, "maxPairs": 10},
     }
