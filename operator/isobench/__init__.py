@@ -7,16 +7,28 @@ if TYPE_CHECKING:
     from isobench.adapters.git.agent_repository import create_agent_repository
     from isobench.adapters.git.repositories import RepoManager
     from isobench.adapters.models.llm import LLMConfigManager
+    from isobench.stages.orchestrator import OpenHandsOrchestrator, OptimizationResult, create_opensource_task
 
 __version__ = "0.1.0"
 
-__all__ = ["LLMConfigManager", "RepoManager", "__version__", "create_agent_repository"]
+__all__ = [
+    "LLMConfigManager",
+    "OpenHandsOrchestrator",
+    "OptimizationResult",
+    "RepoManager",
+    "__version__",
+    "create_agent_repository",
+    "create_opensource_task",
+]
 
 # The old pipeline's names, imported when they are asked for: `isobench --help` must not load vendors.
 _HOMES = {
     "LLMConfigManager": "isobench.adapters.models.llm",
+    "OpenHandsOrchestrator": "isobench.stages.orchestrator",
+    "OptimizationResult": "isobench.stages.orchestrator",
     "RepoManager": "isobench.adapters.git.repositories",
     "create_agent_repository": "isobench.adapters.git.agent_repository",
+    "create_opensource_task": "isobench.stages.orchestrator",
 }
 
 

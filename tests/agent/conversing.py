@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from isobench.adapters.agents.openhands.adapter import CHILD_ENVIRONMENT, SOURCES, OpenHands, Retries
+from isobench.adapters.agents.openhands.adapter import CHILD_ENVIRONMENT, PACKAGE, OpenHands, Retries
 from isobench.adapters.agents.protocol import AgentCommand, AgentEnd, AgentTask
 from isobench.adapters.models.gateway_process import Gateway, running_gateway
 from isobench.adapters.models.ledger import read_entries
@@ -29,7 +29,7 @@ class Warm:
     """The process that forks conversations; ``pid`` is the last one's."""
 
     def __init__(self, python: Path) -> None:
-        command = [python, "-I", Path(__file__).with_name("warm.py"), SOURCES]
+        command = [python, "-I", Path(__file__).with_name("warm.py"), PACKAGE.parent]
         environment = {**CHILD_ENVIRONMENT, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True

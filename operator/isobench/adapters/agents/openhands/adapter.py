@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from isobench.adapters.agents.openhands import bootstrap
 from isobench.adapters.agents.protocol import AgentCommand, AgentEnd, AgentTask
 from isobench.engine.agent_end import How
 from isobench.engine.money import PRICED_TOKENS
@@ -18,8 +19,7 @@ ENVIRONMENT_FOLDER = ".venv-agent"
 END_BYTES = 64 * 1024
 IMPORT_SECONDS = 60
 
-SOURCES = Path(__file__).parents[4]
-START = "import sys; sys.path.insert(0, sys.argv[1]); from isobench.adapters.agents.openhands.child import main; main()"
+PACKAGE = Path(__file__).parents[3]
 
 # Without egress the SDK's import must not ask for price lists, feature lists or models.
 CHILD_ENVIRONMENT: Mapping[str, str] = {
@@ -52,18 +52,18 @@ class OpenHands:
     def __init__(
         self,
         python: Path | None = None,
-        sources: Path = SOURCES,
+        package: Path = PACKAGE,
         retries: Retries = PATIENT,
         *,
         stream: bool = False,
         api: Literal["auto", "chat", "responses"] = "auto",
     ) -> None:
-        """``python`` has the SDK (sought by default), and ``sources`` hold isobench where the agent runs.
+        """``python`` has the SDK (sought by default), and ``package`` is isobench's folder where the agent runs.
 
         By default the SDK chooses the ``api`` by the model's name.
         """
         self.python = python or find_python(os.environ)
-        self._sources = sources
+        self._package = package
         self._retries = retries
         self._stream = stream
         self._api = api
@@ -84,10 +84,10 @@ class OpenHands:
         assert task.gateway is not None
         assert task.gateway.socket is not None
         return AgentCommand(
-            arguments=(str(self.python), "-I", "-c", START, str(self._sources)),
+            arguments=bootstrap.command(self.python, self._package, "child"),
             environment=CHILD_ENVIRONMENT,
             stdin=json.dumps(self._request(task)).encode(),
-            readable=(*_installation(self.python), self._sources / "isobench", task.gateway.socket.parent),
+            readable=(*_installation(self.python), self._package, task.gateway.socket.parent),
         )
 
     def read_end(self, folder: Path, exit_code: int) -> AgentEnd:
@@ -127,7 +127,7 @@ def find_python(variables: Mapping[str, str]) -> Path | None:
     named = variables.get(PYTHON_VARIABLE)
     if named:
         return Path(named)
-    folders = (Path.cwd(), SOURCES.parent)
+    folders = (Path.cwd(), PACKAGE.parents[1])
     candidates = (folder / ENVIRONMENT_FOLDER / "bin" / "python" for folder in folders)
     return next((candidate for candidate in candidates if candidate.exists()), None)
 

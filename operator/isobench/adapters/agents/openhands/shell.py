@@ -1,16 +1,19 @@
 """The agent's shell: bash under a Landlock ruleset of its own, narrower than that of the process which starts it.
 
 Out of its reach are the SDK's installation, which holds later releases of packages that may be the task, and the
-agent's own folder. A program by itself: `python -I shell.py ARGUMENTS...` becomes `bash ARGUMENTS...`.
+agent's own folder. A program by itself, which becomes bash with the arguments that it is given.
 """
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[4]))
+if __name__ == "__main__":  # by its file: the folder that isobench lies in is not readable for an agent
+    _found = importlib.util.spec_from_file_location("isobench", Path(__file__).parents[3] / "__init__.py")
+    assert _found is not None
+    sys.modules["isobench"] = importlib.util.module_from_spec(_found)
 
 from isobench.probe import kernel, landlock
 
@@ -44,7 +47,3 @@ def _writable() -> Iterator[str]:
     yield str(Path.cwd())
     yield from DEVICES
     yield from (os.environ[name] for name in OWN if name in os.environ)
-
-
-if __name__ == "__main__":
-    main()
