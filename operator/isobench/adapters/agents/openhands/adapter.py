@@ -20,6 +20,8 @@ END_BYTES = 64 * 1024
 IMPORT_SECONDS = 60
 
 PACKAGE = Path(__file__).parents[3]
+IMAGE = Path("/opt/openhands")
+"""Where images/agent/Dockerfile puts the SDK, and what of isobench runs beside it."""
 
 # Without egress the SDK's import must not ask for price lists, feature lists or models.
 CHILD_ENVIRONMENT: Mapping[str, str] = {
@@ -120,6 +122,18 @@ class OpenHands:
             "stream": self._stream,
             "api": self._api,
         }
+
+
+class OpenHandsInImage(OpenHands):
+    """OpenHands in the agent's container, which is another one than that of whoever starts it."""
+
+    def __init__(self) -> None:
+        """Where the image has it."""
+        super().__init__(IMAGE / "bin" / "python", IMAGE / "isobench")
+
+    def missing(self) -> str | None:
+        """Nothing that could be seen from here."""
+        return None
 
 
 def find_python(variables: Mapping[str, str]) -> Path | None:
