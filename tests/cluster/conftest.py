@@ -4,15 +4,18 @@ With KUBECONFIG set, an existing cluster is used: images come from its registry,
 ISOBENCH_S3_ENDPOINT, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cluster.api_server import Access, api_server
 from cluster.cluster import Cluster
+from cluster.playing import a_stage, item_operator
 from cluster.profiles import REAL
 
 STORE_SECRET = "isobench-store"
@@ -50,6 +53,23 @@ def kinds(api) -> Access:
     api.kubectl("apply", "--filename", str(Path(__file__).parents[2] / "crds"))
     api.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     return api
+
+
+@pytest.fixture
+def play_item(kinds) -> Callable[..., Any]:
+    """Runs a coroutine function with a namespace where it plays the kubelet, and with the operator that serves it."""
+
+    def play(steps: Callable[..., Any], **settings: Any) -> Any:
+        async def played() -> Any:
+            async with (
+                a_stage(kinds.kubeconfig) as stage,
+                item_operator(kinds.kubeconfig, stage.namespace, **settings) as parts,
+            ):
+                return await steps(stage, parts)
+
+        return asyncio.run(played())
+
+    return play
 
 
 @pytest.fixture(scope="session")

@@ -198,3 +198,18 @@ def _succeeded(status: Object) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def states(item: Object) -> list[tuple[str, int, str]]:
+    """Every attempt that the item's status tells of."""
+    return [(stage["name"], stage["attempt"], stage["state"]) for stage in item["status"]["stages"]]
+
+
+def writes(parts: Parts) -> dict[str, int]:
+    """What the operator has written so far, by verb."""
+    counted: dict[str, int] = {}
+    for family in parts.metrics.registry.collect():
+        for sample in family.samples:
+            if sample.name == "isobench_api_requests_total" and sample.value:
+                counted[sample.labels["verb"]] = counted.get(sample.labels["verb"], 0) + int(sample.value)
+    return {verb: count for verb, count in counted.items() if verb in ("create", "update", "patch", "delete")}
