@@ -74,6 +74,8 @@ class Accounts:
         for wish in wishes:
             if wish.uid in after.holds:
                 self._tell(wish)
+            elif after != before:  # its reason to wait may be another one now, or none that will pass
+                self._wake(Key(ITEMS.plural, namespace, wish.name))
         return None
 
     def _is_open(self, wish: Wish) -> bool:

@@ -57,7 +57,10 @@ def _outcome(child: Object) -> Reason | None:
     if not has_ended(child):
         return None
     said = next(answer["reason"] for answer in child["status"]["conditions"] if answer["type"] == "Succeeded")
-    return Reason(said) if said in Reason else Reason.INFRASTRUCTURE_ERROR
+    try:
+        return Reason(said)
+    except ValueError:  # a newer operator knows more of them
+        return Reason.INFRASTRUCTURE_ERROR
 
 
 def suspension(batch: CommitBenchmarkBatch, child: Object) -> Object | None:

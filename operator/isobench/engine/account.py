@@ -114,9 +114,13 @@ def shortage(account: Account, wish: Wish, limits: Limits) -> Waiting | None:
         if most is None or account.charged_usd(budget) + wish.most_usd <= most:
             continue
         left = max(ZERO, most - account.charged_usd(budget))
-        said = f"{who} has ${left:f} of its ${most:f} left and this item may cost ${wish.most_usd:f}; {remedy}"
+        said = f"{who} has {_usd(left)} of its {_usd(most)} left and this item may cost {_usd(wish.most_usd)}; {remedy}"
         return Waiting(why=why if account.held_usd(budget) else EXHAUSTED, message=said)
     return None
+
+
+def _usd(amount: Decimal) -> str:
+    return f"${amount.normalize():f}"
 
 
 def grant(account: Account, wishes: Iterable[Wish], limits: Limits) -> Account:
