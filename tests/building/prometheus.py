@@ -44,19 +44,17 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(folder: Path, targets: list[str], interval: str = "1s") -> Iterator[Prometheus]:
-    """A Prometheus that keeps its data in ``folder`` and scrapes ``targets`` (host:port)."""
+def scraping(
+    folder: Path, targets: list[str], rules: dict[str, Any] | None = None, interval: str = "1s"
+) -> Iterator[Prometheus]:
+    """A Prometheus that keeps its data in ``folder``, scrapes ``targets`` (host:port) and evaluates ``rules``."""
     port = free_port()
     scrape = {"job_name": "isobench", "static_configs": [{"targets": targets}]}
     configuration = folder / "prometheus.yaml"
-    configuration.write_text(
-        yaml.safe_dump(
-            {
-                "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
-                "scrape_configs": [scrape],
-            }
-        )
-    )
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rules or {"groups": []}))
+    every = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+    whole = {"global": every, "scrape_configs": [scrape], "rule_files": [str(folder / "rules.yaml")]}
+    configuration.write_text(yaml.safe_dump(whole))
     options = [f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
     listen = f"--web.listen-address={LOOPBACK}:{port}"
     with (folder / "prometheus.log").open("wb") as log:

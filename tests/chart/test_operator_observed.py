@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from building.chart import Release
+from building.chart import MONITORING, Release
 from building.operator_process import account_kubeconfig, running
 from building.prometheus import scraping
 from cluster.operating import administrator, eventually
@@ -24,6 +24,7 @@ ONLINE = {
 }
 RESULT = ResultSummary(speedup=2, ci_low=1.9, ci_high=2.1, verdict="faster", noisy=True, pairs=20)
 COST = Cost(estimate_usd=0.5, measured_usd=0.25, prompt_tokens=1000, completion_tokens=50)
+TROUBLE = {"IsobenchIsolationFailures", "IsobenchStorageFailing"}
 PATIENCE_SECONDS = 120
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 QUERIES = {
@@ -50,6 +51,19 @@ async def one_round(stage, number):
     await stage.outcome(broken)
 
 
+async def trouble(stage):
+    """One item whose pod is not isolated and whose record can't be stored."""
+    await stage.create("trouble")
+    await stage.pass_all(PREPARE, name="trouble")
+    await stage.end(TIMING, name="trouble", reason=Reason.NETWORK_NOT_ISOLATED, message="the canary answered")
+    await stage.end(COLLECT, name="trouble", reason=Reason.STORE_UNAVAILABLE, message="no such bucket")
+
+
+def alerts(prometheus):
+    """The alerts that fire."""
+    return {alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"] if alert["state"] == "firing"}
+
+
 def without_data(prometheus):
     """The panels whose query gives no number yet."""
     return [name for name, query in QUERIES.items() if not numbers(prometheus.query(query))]
@@ -71,14 +85,18 @@ def observed(chart, api, kubectl, tmp_path_factory):
         {"tenants": [{"namespace": TEAM, "create": True, "caps": {"dollars": 50, "runningItems": 20}}]}
     )
     account = account_kubeconfig(folder, kubectl)
-    return asyncio.run(_observed(folder, api.kubeconfig, account, kubectl))
+    (rules,) = chart.objects(kinds=MONITORING).of("PrometheusRule")
+    return asyncio.run(_observed(folder, api.kubeconfig, account, kubectl, rules["spec"]))
 
 
-async def _observed(folder, admins, account, kubectl):
+async def _observed(folder, admins, account, kubectl, rules):
     async with administrator(admins) as admin:
         await admin.create(SERVICE_ACCOUNTS, TEAM, {"metadata": {"name": "default"}})
         stage = Stage(admin, TEAM)
-        with running(folder, account, kubectl, "first") as first, scraping(folder, [first.address]) as prometheus:
+        with (
+            running(folder, account, kubectl, "first") as first,
+            scraping(folder, [first.address], rules) as prometheus,
+        ):
             await eventually(lambda: _answers(first.address))
             await stage.create("waits", suspend=True)
             await stage.create("runs")
@@ -86,7 +104,11 @@ async def _observed(folder, admins, account, kubectl):
             while (lacking := await asyncio.to_thread(without_data, prometheus)) and time.monotonic() < deadline:
                 number += 1
                 await one_round(stage, number)
+            before = await asyncio.to_thread(alerts, prometheus)
+            await trouble(stage)
+            await eventually(lambda: _fire(prometheus, TROUBLE))
             found = {"lacking": lacking, "spent": await asyncio.to_thread(spent, prometheus)}
+            found["fired_in_health"] = before
             found["text"] = await asyncio.to_thread(_text, first.address)
         with running(folder, account, kubectl, "second") as second:
             await eventually(lambda: _answers(second.address) and b"isobench_spent_dollars{" in _text(second.address))
@@ -95,6 +117,10 @@ async def _observed(folder, admins, account, kubectl):
     found["objects"] = sum(item.get("status", {}).get("cost", {}).get("measuredUsd", 0) for item in items)
     found["rounds"] = number
     return found
+
+
+async def _fire(prometheus, wanted):
+    return wanted <= await asyncio.to_thread(alerts, prometheus)
 
 
 def _text(address):
@@ -132,6 +158,12 @@ def test_a_restarted_operator_says_the_same_of_money(observed):
         "isobench_prompt_tokens",
     ):
         assert series(observed["after_restart"], name) == series(observed["text"], name) != []
+
+
+def test_alerts_fire_for_real_when_isolation_and_storage_fail_and_not_before(observed):
+    assert observed["fired_in_health"] == set()
+    requests = series(observed["text"], "isobench_isolation_failures_total")
+    assert requests == [f'isobench_isolation_failures_total{{namespace="{TEAM}"}} 1.0']
 
 
 def test_nothing_was_forbidden_to_it(observed):
