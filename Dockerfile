@@ -15,25 +15,25 @@ ENV UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy UV_COMPILE_BYT
     VIRTUAL_ENV=/opt/isobench PATH=/build/bin:$PATH
 RUN python3 -m venv --without-pip /opt/isobench
 
-FROM build AS wheel
+FROM build AS package
 COPY pyproject.toml README.md LICENSE /src/
 COPY operator /src/operator
 RUN cd /src && hatchling build --target wheel --directory /wheel
+RUN uv pip install --quiet --no-cache --no-deps /wheel/*.whl
+# What a change of the code changes, as a layer of its own on the dependencies.
+RUN mkdir /own && cd /opt/isobench && cp --parents --recursive lib/python3*/site-packages/isobench* bin/isobench* /own
 
-FROM build AS build-operator
+FROM build AS operator-dependencies
 COPY requirements/operator.txt /src/requirements/
 RUN uv pip install --quiet --no-cache --require-hashes -r /src/requirements/operator.txt
-COPY --from=wheel /wheel /wheel
-RUN uv pip install --quiet --no-cache --no-deps /wheel/*.whl
 
-FROM build AS build-worker
+FROM build AS worker-dependencies
 COPY requirements/worker.txt /src/requirements/
 RUN uv pip install --quiet --no-cache --require-hashes -r /src/requirements/worker.txt
-COPY --from=wheel /wheel /wheel
-RUN uv pip install --quiet --no-cache --no-deps /wheel/*.whl
 
 FROM base AS operator
-COPY --from=build-operator /opt/isobench /opt/isobench
+COPY --from=operator-dependencies /opt/isobench /opt/isobench
+COPY --from=package /own /opt/isobench
 ENV PATH=/opt/isobench/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 USER 10001:10001
 ENTRYPOINT ["isobench-operator"]
@@ -49,7 +49,8 @@ FROM base AS worker
 RUN apt-get update --quiet=2 \
     && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends git \
     && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/*
-COPY --from=build-worker /opt/isobench /opt/isobench
+COPY --from=worker-dependencies /opt/isobench /opt/isobench
+COPY --from=package /own /opt/isobench
 ENV PATH=/opt/isobench/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/scratch
 USER 10001:10001
 ENTRYPOINT ["isobench-worker"]

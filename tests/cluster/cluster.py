@@ -207,6 +207,9 @@ class Cluster:
         self.client.call("POST", "/apis/storage.k8s.io/v1/storageclasses", provisioner.CLASS)
         if self.profile.real:
             self._wait_for_the_node()
+        else:
+            for node in FakeNodes.nodes():
+                self.client.call("POST", "/api/v1/nodes", node)
         (self.folder / "started.json").write_text(json.dumps(list(programs)))
 
     def _write_files(self) -> None:

@@ -96,6 +96,7 @@ class ControlPlane:
             "client-ca-file": made / "ca.crt",
             "kubelet-client-certificate": made / "client.crt",
             "kubelet-client-key": made / "client.key",
+            "kubelet-preferred-address-types": "InternalIP",
             "token-auth-file": self.folder / "tokens.csv",
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",

@@ -30,8 +30,8 @@ def rules(pods: Sequence[Pod], namespaces: Mapping[str, Mapping[str, str]], poli
                 for rule in policy["spec"].get(kind.lower()) or ():
                     peers = list(_peers(rule.get(field), policy["metadata"]["namespace"], pods, namespaces))
                     lines += [
-                        f"-A {chain} {own} {pod.address}{peer and f' {other} {peer}'}{ports} -j RETURN"
-                        for peer in peers
+                        f"-A {chain} {own} {pod.address}{peer and f' {other} {peer}'}{ports} -j {verdict}"
+                        for peer, verdict in peers
                         for ports in _ports(rule.get("ports"))
                     ]
             if chosen:
@@ -50,18 +50,22 @@ def _selects(policy: Any, pod: Pod) -> bool:
 
 def _peers(
     peers: Sequence[Any] | None, own: str, pods: Sequence[Pod], namespaces: Mapping[str, Mapping[str, str]]
-) -> Iterator[str]:
-    """Addresses; an empty one is everywhere."""
+) -> Iterator[tuple[str, str]]:
+    """Addresses, each with what becomes of a packet; an empty one is everywhere.
+
+    What a block excepts is refused, even where another rule allows it: that is stricter than the API says.
+    """
     if not peers:
-        yield ""
+        yield "", "RETURN"
     for peer in peers or ():
         if block := peer.get("ipBlock"):
-            yield block["cidr"]
+            yield from ((excepted, "REJECT") for excepted in block.get("except") or ())
+            yield block["cidr"], "RETURN"
         elif (selector := peer.get("namespaceSelector")) is not None:
             found = {name for name, labels in namespaces.items() if _matches(selector, labels)}
-            yield from (pod.address for pod in pods if pod.namespace in found and _chosen(peer, pod))
+            yield from ((pod.address, "RETURN") for pod in pods if pod.namespace in found and _chosen(peer, pod))
         else:
-            yield from (pod.address for pod in pods if pod.namespace == own and _chosen(peer, pod))
+            yield from ((pod.address, "RETURN") for pod in pods if pod.namespace == own and _chosen(peer, pod))
 
 
 def _chosen(peer: Any, pod: Pod) -> bool:

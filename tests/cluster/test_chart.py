@@ -1,4 +1,4 @@
-"""The chart on the real cluster: installed, self-tested, upgraded and rolled back under a running benchmark, removed."""
+"""The chart on the real cluster: installed, self-tested, upgraded and rolled back under a benchmark, removed."""
 
 import contextlib
 import json

@@ -47,3 +47,14 @@ def test_peers_are_found_by_namespace_and_pod_labels_and_ports_are_kept():
 def test_an_address_block_without_ports_is_allowed_whole():
     allowed = policy({}, ["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]}])
     assert f"-A {EGRESS} -s 10.0.0.2 -d 10.1.0.0/16 -j RETURN" in lines(allowed)
+
+
+def test_what_an_address_block_excepts_stays_refused():
+    block = {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}
+    found = [
+        line for line in lines(policy({}, ["Egress"], egress=[{"to": [{"ipBlock": block}]}])) if "10.0.0.2" in line
+    ]
+    assert found[:2] == [
+        f"-A {EGRESS} -s 10.0.0.2 -d 169.254.169.254/32 -j REJECT",
+        f"-A {EGRESS} -s 10.0.0.2 -d 0.0.0.0/0 -j RETURN",
+    ]
