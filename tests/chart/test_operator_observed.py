@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -27,8 +29,15 @@ COST = Cost(estimate_usd=0.5, measured_usd=0.25, prompt_tokens=1000, completion_
 TROUBLE = {"IsobenchIsolationFailures", "IsobenchStorageFailing"}
 PATIENCE_SECONDS = 120
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
+
+
+def asked(query):
+    """The query as Grafana sends it for all namespaces over the last hour."""
+    return query.expression.replace("$namespace", ".*").replace("$__range", "1h")
+
+
 QUERIES = {
-    f"{name}: {panel.title} {place}": query.expression.replace("$namespace", ".*").replace("$__range", "1h")
+    f"{name}: {panel.title} {place}": asked(query)
     for name, board in DASHBOARDS.items()
     for panel in board.panels
     for place, query in enumerate(panel.queries)
@@ -67,6 +76,21 @@ def alerts(prometheus):
 def without_data(prometheus):
     """The panels whose query gives no number yet."""
     return [name for name, query in QUERIES.items() if not numbers(prometheus.query(query))]
+
+
+def over_time(prometheus):
+    """Every query's series over the run, by dashboard and panel: what scripts/picture_dashboards.py draws."""
+    now = time.time()
+    span = {"start": str(now - 60), "end": str(now), "step": "2"}
+    return {
+        name: {
+            panel.title: [
+                prometheus.ask("query_range", query=asked(query), **span)["result"] for query in panel.queries
+            ]
+            for panel in board.panels
+        }
+        for name, board in DASHBOARDS.items()
+    }
 
 
 def numbers(series):
@@ -109,6 +133,8 @@ async def _observed(folder, admins, account, kubectl, rules):
             await eventually(lambda: _fire(prometheus, TROUBLE))
             found = {"lacking": lacking, "spent": await asyncio.to_thread(spent, prometheus)}
             found["fired_in_health"] = before
+            if kept := os.environ.get("ISOBENCH_SERIES"):
+                Path(kept).write_text(json.dumps(await asyncio.to_thread(over_time, prometheus)))
             found["text"] = await asyncio.to_thread(_text, first.address)
         with running(folder, account, kubectl, "second") as second:
             await eventually(lambda: _answers(second.address) and b"isobench_spent_dollars{" in _text(second.address))
