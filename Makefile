@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
-.PHONY: help demo setup agent-env check format lint test test-tools test-agent test-all-pythons images \
+.PHONY: help demo demo-agent setup agent-env check format lint test test-tools test-agent test-all-pythons images \
         cluster-up cluster-down cluster-status cluster-images cluster-programs cluster-ahead test-cluster soak lock crds chart bench-measurement bench-stopping \
         bench-local-pipeline bench-probe bench-agent clean
 
@@ -31,6 +31,9 @@ $(VENV)/.ready: pyproject.toml requirements/dev.txt requirements/bootstrap.txt
 
 demo: .venv-demo/.ready  ## Run the pipeline on real releases; no root, no container, no key.
 	.venv-demo/bin/python scripts/demo/demo.py
+
+demo-agent: .venv-demo/.ready .venv-agent/.ready  ## Let the real OpenHands attempt real commits, with a scripted model.
+	PYTHONPATH=tests .venv-demo/bin/python scripts/demo/demo_agent.py
 
 .venv-agent/.ready: requirements/agent.txt scripts/agent_env.py
 	$(BIN)/python scripts/agent_env.py
@@ -97,8 +100,9 @@ test-agent: agent-env  ## The agent with the real OpenHands, against a scripted 
 test-all-pythons: setup  ## The fast tests on every supported Python that is here.
 	@scripts/part.sh "fast tests on other Pythons" $(BIN)/python scripts/test_all_pythons.py
 
-soak: setup  ## The long kill tests; writes docs/soak.md.
+soak: agent-env  ## The long kill tests; writes docs/soak.md and docs/soak-agent.md.
 	$(BIN)/python scripts/soak.py
+	$(BIN)/python scripts/soak_agent.py
 
 crds: setup  ## Write crds/ from the contracts, and the chart's copies.
 	$(BIN)/python scripts/generate_crds.py
