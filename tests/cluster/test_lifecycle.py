@@ -1,0 +1,41 @@
+"""A cluster's beginning and end: beside another one, and nothing stays behind, killed or not."""
+
+import os
+import signal
+
+import pytest
+
+from cluster import namespaces
+from cluster.binaries import Missing
+from cluster.cluster import Cluster
+from cluster.profiles import Profile
+
+TRIAL = Profile("trial", 3, real=True)
+
+
+@pytest.fixture
+def trial():
+    made = Cluster(TRIAL)
+    yield made
+    assert made.down() == []
+
+
+def test_a_second_cluster_starts_beside_the_first_and_leaves_nothing_even_when_it_was_killed(cluster, trial):
+    trial.up()
+    assert trial.is_up()
+    assert cluster.is_up()
+    assert node(trial) != node(cluster)
+    os.kill(namespaces.process(TRIAL), signal.SIGKILL)
+    assert not trial.is_up()
+    assert trial.down() == []
+
+
+def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Missing, match=r"containerd.*install_test_tools\.sh"):
+        Cluster(TRIAL).up()
+
+
+def node(cluster):
+    (found,) = cluster.client.call("GET", "/api/v1/nodes")["items"]
+    return found["metadata"]["uid"]
