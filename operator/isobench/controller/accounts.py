@@ -7,6 +7,7 @@ cache says, and what is granted counts only once it is written.
 from datetime import datetime
 from decimal import Decimal
 
+from isobench.contracts.status import Waiting
 from isobench.controller.api import Api
 from isobench.controller.api_errors import AlreadyExists, Conflict, NotFound
 from isobench.controller.app import Parts
@@ -15,7 +16,7 @@ from isobench.controller.cache import Cache
 from isobench.controller.jobs.names import APP_LABELS
 from isobench.controller.kinds import BATCHES, CONFIG_MAPS, CONTROLLER_LABEL, ITEMS, Key, Object
 from isobench.controller.settings import ControllerSettings
-from isobench.engine.account import NO_BUDGET, Account, Hold, Wish, grant
+from isobench.engine.account import BUDGET, NO_BUDGET, Account, Hold, Limits, Wish, grant, shortage
 
 ACCOUNTS = "accounts"
 _ENTRY = "account.json"
@@ -37,21 +38,27 @@ class Accounts:
         self._wake = parts.wake
         self._stored: dict[str, Object] = {}
         self._known: dict[str, Account] = {}
-        self._wishes: dict[str, dict[str, Wish]] = {}
-
-    def known(self, namespace: str) -> Account | None:
-        """The account as it was stored last; None before it was read."""
-        return self._known.get(namespace)
+        self._wishes: dict[str, dict[str, tuple[Wish, Waiting]]] = {}
 
     def hold(self, namespace: str, uid: str) -> Hold | None:
         """What is held for the item."""
         account = self._known.get(namespace)
         return account.holds.get(uid) if account else None
 
-    def wish(self, wish: Wish) -> None:
-        """Somebody asks for money; the item, or its batch, is woken when it is held."""
-        self._wishes.setdefault(wish.namespace, {})[wish.uid] = wish
+    def ask(self, wish: Wish) -> Waiting:
+        """Ask for money, and be told what it waits for; the item, or its batch, is woken when that has changed."""
+        account = self._known.get(wish.namespace, Account())
+        told = self._answer(account, wish)
+        self._wishes.setdefault(wish.namespace, {})[wish.uid] = wish, told
         self.look_again(wish.namespace)
+        return told
+
+    def _answer(self, account: Account, wish: Wish) -> Waiting:
+        waiting = shortage(account, wish, self._limits(wish.namespace))
+        return waiting or Waiting(why=BUDGET, message="the account is written first")
+
+    def _limits(self, namespace: str) -> Limits:
+        return limits_of(self._cache, namespace, self._settings.caps_of(namespace).dollars)
 
     def look_again(self, namespace: str) -> None:
         """Something changed that money may depend on."""
@@ -62,19 +69,17 @@ class Accounts:
         """Settle what has ended, grant what can be granted, store it, then tell."""
         namespace = key.namespace
         before = await self._read(namespace)
-        asked = list(self._wishes.get(namespace, {}).values())
-        wishes = [wish for wish in asked if self._is_open(wish)]
-        limits = limits_of(self._cache, namespace, self._settings.caps_of(namespace).dollars)
-        after = grant(self._settled(namespace, before), wishes, limits)
+        asked = dict(self._wishes.get(namespace, {}))
+        wishes = [wish for wish, _ in asked.values() if self._is_open(wish)]
+        after = grant(self._settled(namespace, before), wishes, self._limits(namespace))
         if after != before:
             await self._write(namespace, after)
-        for wish in asked:
+        for wish, told in asked.values():
             if wish not in wishes or wish.uid in after.holds:
                 self._wishes[namespace].pop(wish.uid, None)
-        for wish in wishes:
             if wish.uid in after.holds:
                 self._tell(wish)
-            elif after != before:  # its reason to wait may be another one now, or none that will pass
+            elif self._answer(after, wish) != told:
                 self._wake(Key(ITEMS.plural, namespace, wish.name))
         return None
 

@@ -11,14 +11,13 @@ from isobench.controller.budgets import (
     batch_of,
     budget_of,
     has_ended,
-    limits_of,
     live_stage,
     most_usd,
     wish_of,
 )
 from isobench.controller.item import Item
 from isobench.controller.kinds import BATCHES, ITEMS, Key, Object, owner_uid
-from isobench.engine.account import BUDGET, Account, Wish, shortage
+from isobench.engine.account import BUDGET
 from isobench.engine.admission import Candidate, Slots
 
 AGENT_PARALLELISM = "AgentParallelism"
@@ -133,7 +132,7 @@ class Admission:
         held = self._accounts.hold(item.namespace, item.uid) is not None
         if held or self._settings.caps_of(item.namespace).dollars is None:
             return None
-        return self._wish(wish_of(item, Budget()))
+        return self._accounts.ask(wish_of(item, Budget()))
 
     def _asks(self, item: Item, batch: Object) -> Waiting:
         """Have the money held, and entered into the batch's ledger."""
@@ -144,15 +143,9 @@ class Admission:
         if budget.cap_usd is None and self._settings.caps_of(item.namespace).dollars is None:
             self._unlimited.add(item.uid)
         elif self._accounts.hold(item.namespace, item.uid) is None:
-            return self._wish(wish_of(item, budget))
+            return self._accounts.ask(wish_of(item, budget))
         self._wake(Key.of(BATCHES, batch))
         return Waiting(why=BUDGET, message="the batch enters it into its ledger first")
-
-    def _wish(self, wish: Wish) -> Waiting:
-        self._accounts.wish(wish)
-        account = self._accounts.known(wish.namespace) or Account()
-        limits = limits_of(self._cache, wish.namespace, self._settings.caps_of(wish.namespace).dollars)
-        return shortage(account, wish, limits) or Waiting(why=BUDGET, message="the account is written first")
 
     def _may_attempt(self, item: Object, batch: Object) -> Waiting | None:
         """So many agents of a batch at once."""
