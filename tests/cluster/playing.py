@@ -212,4 +212,4 @@ def writes(parts: Parts) -> dict[str, int]:
         for sample in family.samples:
             if sample.name == "isobench_api_requests_total" and sample.value:
                 counted[sample.labels["verb"]] = counted.get(sample.labels["verb"], 0) + int(sample.value)
-    return {verb: count for verb, count in counted.items() if verb in ("create", "update", "patch", "delete")}
+    return {verb: count for verb, count in counted.items() if verb not in ("get", "list", "watch")}

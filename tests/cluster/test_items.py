@@ -27,20 +27,19 @@ def test_an_item_passes_its_stages_one_job_each_to_a_record(play_item):
     assert "finalizers" not in item["metadata"]
 
 
-def test_a_three_stage_item_costs_nine_writes(play_item):
+@pytest.mark.parametrize(
+    ("workspace", "own"), [({}, {"create": 1, "delete": 1, "deletecollection": 1}), ({"claimName": "shared"}, {})]
+)
+def test_a_three_stage_item_costs_seven_writes_and_three_more_for_a_volume_of_its_own(play_item, workspace, own):
     async def steps(stage, parts):
-        await stage.create()
-        await stage.pass_all(PREPARE, TIMING)
-        await stage.job(COLLECT)
-        before = writes(parts)
-        await stage.pass_all(COLLECT)
+        await stage.create(workspace=workspace)
+        await stage.pass_all(PREPARE, TIMING, COLLECT)
         await stage.outcome()
-        return before, writes(parts)
+        return writes(parts)
 
-    before, after = play_item(steps)
     policy = 1  # once a namespace
-    assert before == {"create": 3 + 1 + policy, "update": 3}, "Jobs, the claim; a status a stage"
-    assert after == {"create": 3 + 1 + policy, "update": 4, "delete": 1}
+    jobs = {"create": 3 + policy + own.pop("create", 0)}
+    assert play_item(steps) == jobs | {"update": 4} | own
 
 
 def test_the_claim_is_made_with_the_first_job_and_goes_when_the_record_is_stored(play_item):

@@ -131,6 +131,12 @@ class Api:
             if uid is None:
                 raise
 
+    async def delete_all(self, kind: Kind, namespace: str, selector: str) -> None:
+        """Delete, by one request, every object that the label ``selector`` takes."""
+        options: Object = {"propagationPolicy": "Background"}
+        path = kind.path(namespace)
+        await self._transport.answer(Request("deletecollection", "DELETE", path, _selection(selector), options))
+
     async def put_status(self, kind: Kind, item: Object, status: Object) -> Object:
         """Replace the status of ``item``, provided that nobody has changed it since it was read.
 

@@ -19,7 +19,7 @@ from isobench.controller.item_pods import is_over
 from isobench.controller.jobs.names import ISOLATED, claim_name
 from isobench.controller.jobs.stages import Asked, stage_job
 from isobench.controller.jobs.volumes import claim
-from isobench.controller.kinds import CLAIMS, ITEMS, JOBS, Kind, Object, owner_uid
+from isobench.controller.kinds import CLAIMS, ITEM_UID_LABEL, ITEMS, JOBS, PODS, Kind, Object, owner_uid
 from isobench.controller.providers import Providers
 from isobench.engine.facts import JobState, ObservedJob, Start
 
@@ -83,11 +83,21 @@ class Actions:
             await self._api.delete(JOBS, item.namespace, metadata["name"], uid=metadata["uid"])
 
     async def release(self, item: Item, status: CommitBenchmarkStatus) -> None:
-        """Delete the item's own volume, provided that what was in it is stored; comes before the last status."""
+        """Delete the item's own volume, provided that what was in it is stored; comes before the last status.
+
+        A volume stays as long as pods use it, those that have ended too. What was recorded needs them no more; those
+        of an item that failed stay readable until their Jobs' time is over, and the volume goes with them.
+        """
         collect = status.latest(StageName.COLLECT)
         stored = collect is not None and collect.state is StageState.SUCCEEDED
-        if stored and not item.spec.workspace.claim_name:
-            await self._api.delete(CLAIMS, item.namespace, claim_name(item))
+        if not stored or item.spec.workspace.claim_name:
+            return
+        await self._api.delete(CLAIMS, item.namespace, claim_name(item))
+        if status.outcome is not None and status.outcome.status == "True":
+            await self._delete_pods(item)
+
+    async def _delete_pods(self, item: Item) -> None:
+        await self._api.delete_all(PODS, item.namespace, f"{ITEM_UID_LABEL}={item.uid}")
 
     async def expire(self, item: Object) -> datetime | None:
         """Delete an item that has ended when its time is over; say when that is."""
@@ -130,6 +140,8 @@ class Actions:
             await self._api.create(kind, item.namespace, manifest)
         except AlreadyExists:
             there = await self._api.get(kind, item.namespace, name)
+            if there is not None and there["metadata"].get("deletionTimestamp") and kind is CLAIMS:
+                await self._delete_pods(item)  # they have ended, and hold it
             if there is None or there["metadata"].get("deletionTimestamp"):
                 raise NotYet(SOON) from None
             if owner_uid(there, ITEMS) != item.uid:
