@@ -32,7 +32,7 @@ $(VENV)/.ready: pyproject.toml requirements/dev.txt requirements/bootstrap.txt
 demo: .venv-demo/.ready  ## Run the pipeline on real releases; no root, no container, no key.
 	.venv-demo/bin/python scripts/demo/demo.py
 
-demo-agent: .venv-demo/.ready .venv-agent/.ready  ## Let the real OpenHands attempt real commits, with a scripted model.
+demo-agent: .venv-demo/.ready agent-env  ## Let the real OpenHands attempt real commits, with a scripted model.
 	PYTHONPATH=tests .venv-demo/bin/python scripts/demo/demo_agent.py
 
 .venv-agent/.ready: requirements/agent.txt scripts/agent_env.py

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import random
 import time
 
 import idna
@@ -31,6 +33,7 @@ def encode_all(names: list) -> list:
 encode_all(host_names(3))
 
 names = host_names(80)
+random.Random(int(os.environ.get("ISOBENCH_SEED", "0"))).shuffle(names)
 started = time.perf_counter()
 for _ in range(ITERATIONS):
     result = encode_all(names)
