@@ -14,15 +14,21 @@ NODES = 4
 _OPTIONS = {
     "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
     "kind": "KwokConfiguration",
-    "options": {"manageAllNodes": True, "podPlayStageParallelism": 64, "nodePlayStageParallelism": 16},
+    "options": {
+        "manageAllNodes": True,
+        "podPlayStageParallelism": 64,
+        "nodePlayStageParallelism": 16,
+        "nodeLeaseDurationSeconds": 40,
+        "nodeLeaseParallelism": 4,
+    },
 }
 _RESULT = (
-    '{"stage":"{{ $stage }}","attempt":{{ index .metadata.labels "isobench.dev/attempt" }},"succeeded":true,'
+    '{"stage":"{{ $stage }}","attempt":{{ index $labels "isobench.dev/attempt" }},"succeeded":true,'
     '"started_at":"{{ $now }}","finished_at":"{{ $now }}",'
     '{{ if eq $stage "collect" }}"artifacts":{"record_uri":"s3://fake/record.json"},{{ end }}'
     '"facts":{"canary":"reached","isolation":"nothing answered"}}'
 )
-_ENDED = """{{ $now := Now }}{{ $stage := index .metadata.labels "isobench.dev/stage" }}
+_ENDED = """{{ $now := Now }}{{ $labels := .metadata.labels }}{{ $stage := index $labels "isobench.dev/stage" }}
 phase: Succeeded
 startTime: {{ $now | Quote }}
 conditions:
@@ -44,6 +50,12 @@ containerStatuses:
       message: 'RESULT'
 {{ end }}
 """.replace("RESULT", _RESULT)
+_READY = """{{ $now := Now }}
+conditions:
+- {type: Ready, status: "True", reason: Fake, message: plays a kubelet, lastTransitionTime: {{ $now | Quote }},
+   lastHeartbeatTime: {{ $now | Quote }}}
+phase: Running
+"""
 
 
 @dataclass(frozen=True)
@@ -76,23 +88,25 @@ class FakeNodes:
 
 
 def _stages() -> list[dict[str, Any]]:
-    """A pod ends at once; one that is deleted goes at once. Nodes keep KWOK's own stages."""
+    """A node is ready at once; a pod ends at once, and one that is deleted goes at once."""
     exists = {"key": ".metadata.deletionTimestamp", "operator": "Exists"}
     there = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
     pending = {"key": ".status.phase", "operator": "In", "values": ["Pending"]}
+    new = {"key": ".status.phase", "operator": "DoesNotExist"}
     return [
-        _stage("pod-ends", [there, pending], {"statusTemplate": _ENDED}),
-        _stage("pod-goes", [exists], {"finalizers": {"empty": True}, "delete": True}),
+        _stage("Node", "node-is-ready", [new], {"statusTemplate": _READY}),
+        _stage("Pod", "pod-ends", [there, pending], {"statusTemplate": _ENDED}),
+        _stage("Pod", "pod-goes", [exists], {"finalizers": {"empty": True}, "delete": True}),
     ]
 
 
-def _stage(name: str, when: list[dict[str, Any]], then: dict[str, Any]) -> dict[str, Any]:
+def _stage(kind: str, name: str, when: list[dict[str, Any]], then: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
         "kind": "Stage",
         "metadata": {"name": name},
         "spec": {
-            "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+            "resourceRef": {"apiGroup": "v1", "kind": kind},
             "selector": {"matchExpressions": when},
             "next": then,
         },

@@ -13,7 +13,7 @@ import orjson
 from isobench.controller.settings import ControllerSettings
 
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-_QUIET = ("kopf", "aiohttp", "asyncio")
+_QUIET = {"kopf": "WARNING", "kopf._core.reactor.running": "ERROR", "aiohttp": "WARNING", "asyncio": "WARNING"}
 
 
 class JsonLines(logging.Formatter):
@@ -53,5 +53,5 @@ def log_to_stderr(settings: ControllerSettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
