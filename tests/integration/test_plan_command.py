@@ -302,3 +302,67 @@ def test_the_users_clone_is_named_by_its_full_path_and_not_written(isobench, pro
     assert isobench("plan", *arguments, "--work-root", isobench.folder / "w").code == 0
     assert read_batch(isobench.folder / "b.yaml").spec.template.repository.url == str(project.path)
     assert {path: path.stat().st_mtime_ns for path in project.path.rglob("*")} == before
+
+
+CLUSTER = ("--store", "s3://records/project", "--endpoint", "http://s3.example", "--store-secret", "store")
+
+
+def test_a_manifest_for_a_cluster_names_stores_and_secrets(isobench, project):
+    isobench.write("commits.txt", hashes(project)[-1])
+    project.git("remote", "add", "origin", "https://host.example/lab/project.git")
+    answer = plan(
+        isobench,
+        project,
+        "--commits",
+        "commits.txt",
+        "--generate",
+        "--llm-secret",
+        "llm",
+        "--parallelism",
+        "9",
+        *CLUSTER,
+    )
+    assert answer.code == 0
+    assert "next: kubectl apply -f batch.yaml" in answer.out
+    spec = yaml.safe_load(Path("batch.yaml").read_text())["spec"]
+    template = spec["template"]
+    assert template["repository"]["url"] == "https://host.example/lab/project.git", (
+        "no pod can read a path of this machine"
+    )
+    assert template["output"] == {
+        "store": "s3://records/project",
+        "dataset": "project",
+        "endpoint": "http://s3.example",
+        "secretRef": {"name": "store"},
+    }
+    assert template["test"]["generate"]["secretRef"] == template["agent"]["secretRef"] == {"name": "llm"}
+    assert spec["parallelism"] == 9
+
+
+def test_inputs_go_where_pods_find_them(isobench, project, tmp_path):
+    head = hashes(project)[-1]
+    isobench.write("commits.txt", head)
+    isobench.write(f"tests/{head}_test_case_generator.py", SCRIPT)
+    shelf = tmp_path / "shelf"
+    answer = plan(
+        isobench, project, "--commits", "commits.txt", "--tests", "tests", "--inputs-to", shelf.as_uri(),
+        "--inputs-secret", "reader",
+    )  # fmt: skip
+    assert answer.code == 0
+    inputs = read_batch(Path("batch.yaml")).spec.inputs
+    assert inputs.secret_ref.name == "reader"
+    (archive,) = shelf.iterdir()
+    assert (inputs.uri, archive.name) == (archive.as_uri(), f"batch-{inputs.sha256[:12]}.inputs.tar.gz")
+    assert not Path("batch.inputs.tar.gz").exists()
+    assert unpack(inputs, Path("batch.yaml"), tmp_path / "unpacked").test(head) == SCRIPT
+
+
+def test_inputs_that_can_not_be_put_there_are_said(isobench, project, tmp_path):
+    head = hashes(project)[-1]
+    isobench.write("commits.txt", head)
+    isobench.write(f"tests/{head}_test_case_generator.py", SCRIPT)
+    (tmp_path / "taken").write_text("a file")
+    destination = (tmp_path / "taken").as_uri()
+    said = refusal(plan(isobench, project, "--commits", "commits.txt", "--tests", "tests", "--inputs-to", destination))
+    assert "--inputs-to" in said
+    assert "check that the folder is there and can be written" in said

@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 import click
 
+from isobench.adapters.git.source import Source
 from isobench.adapters.manifests import manifest_text
 from isobench.cli import options
+from isobench.cli.cluster_options import for_cluster
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.configuration import Configuration
 from isobench.engine.identity import repo_slug
-from isobench.engine.planning import PlanOptions, Shared, shared_of
+from isobench.engine.planning import ForCluster, PlanOptions, Shared, shared_of
 from isobench.local.plan_files import batches, write_manifests
 from isobench.local.planner import Plan, PlanSources, make_plan, open_repository
 from isobench.local.work_root import WorkRoot
@@ -24,10 +26,12 @@ Examples:
   isobench plan --repo ../project --commits commits.txt --tests tests/ -o batch.yaml
   isobench plan --repo ../project --extractions extractions/ --generate --provider openai
   isobench plan --repo ../project --commits commits.txt --agent-all
-  isobench plan --repo ../project --commits commits.txt -o - | kubectl apply -f -
+  isobench plan --repo ../project --commits commits.txt --tests tests/ --parallelism 20
+    --store s3://records/project --store-secret store --inputs-to s3://records/inputs -o - | kubectl apply -f -
 
 A line of commits.txt is `<head>`, `<head> <base>` or `<head> parent=N`. The archive of extraction files and tests is
-written beside the manifest and belongs to it.
+written beside the manifest and belongs to it, unless --inputs-to puts it where a cluster's pods find it. More than
+1,000 commits become several batches that share the first one's budget.
 """
 
 
@@ -42,6 +46,7 @@ written beside the manifest and belongs to it.
 @click.option("--agent-all", is_flag=True, help="Online: an agent attempts every commit.")
 @click.option("--budget-usd", type=click.FloatRange(min=0), help="Cap on what all items may cost together.")
 @click.option("-o", "--output", default="batch.yaml", show_default=True, help="Manifest to write; - prints it.")
+@for_cluster
 @options.work_root
 @options.as_json
 def command(
@@ -52,12 +57,13 @@ def command(
     agent_all: bool,
     budget_usd: float | None,
     output: str,
+    cluster: ForCluster,
     work_root: Path,
     as_json: bool,
 ) -> int:
     """Write a batch manifest for commits of one repository; a broken file is reported and the others are planned."""
     configuration = options.settings().configuration
-    asked = PlanOptions(name, "online" if agent_all else mode, generate, agent_all, budget_usd)
+    asked = PlanOptions(name, "online" if agent_all else mode, generate, agent_all, budget_usd, cluster)
     plan, shared = plan_batch(configuration, asked, WorkRoot(work_root.absolute()), commits)
     report(plan)
     if output == STDOUT:
@@ -66,7 +72,7 @@ def command(
     else:
         manifests = write_manifests(plan, shared, Path(output))
     summary = _summary(plan, manifests)
-    click.echo(json.dumps(summary) if as_json else _sentence(summary), err=output == STDOUT)
+    click.echo(json.dumps(summary) if as_json else _sentence(summary, cluster), err=output == STDOUT)
     return 0
 
 
@@ -83,7 +89,7 @@ def plan_batch(
     repository = open_repository(configuration.repository.url)
     paths = configuration.paths
     slug = repo_slug(repository.origin_url(), repository.url)
-    shared = shared_of(configuration, repository.url, slug, asked)
+    shared = shared_of(configuration, _address(repository, asked.cluster), slug, asked)
     sources = PlanSources(
         repository,
         root,
@@ -92,6 +98,12 @@ def plan_batch(
         tests=Path(paths.tests_dir) if paths.tests_dir else None,
     )
     return make_plan(sources), shared
+
+
+def _address(repository: Source, cluster: ForCluster) -> str:
+    """The repository as manifests name it: pods can't read a clone of this machine, but its origin."""
+    origin = repository.origin_url() if cluster.store else None
+    return open_repository(origin).url if origin else repository.url
 
 
 def report(plan: Plan) -> None:
@@ -126,10 +138,11 @@ def _summary(plan: Plan, manifests: list[Path]) -> dict[str, Any]:
     }
 
 
-def _sentence(summary: dict[str, Any]) -> str:
+def _sentence(summary: dict[str, Any], cluster: ForCluster) -> str:
     counts = (
         f"{summary['planned']} planned ({summary['with_test']} with a test, {summary['without_test']} without), "
         f"{len(summary['dropped'])} dropped, {len(summary['broken'])} broken"
     )
-    following = "".join(f"\nnext: isobench run {path}" for path in summary["manifests"])
+    command = "kubectl apply -f" if cluster.store else "isobench run"
+    following = "".join(f"\nnext: {command} {path}" for path in summary["manifests"])
     return counts + following

@@ -16,7 +16,7 @@ from isobench.contracts.objects import (
     Metadata,
     PublishSpec,
 )
-from isobench.contracts.spec import EfficiencyTest, GenerateSpec, InputsSpec, OutputSpec, RepositorySpec
+from isobench.contracts.spec import EfficiencyTest, GenerateSpec, InputsSpec, OutputSpec, RepositorySpec, SecretRef
 from isobench.engine.dataset_names import dataset_file_name
 
 LONGEST_NAME = 46
@@ -35,6 +35,40 @@ class PlannedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class ForCluster:
+    """What manifests say on a cluster beyond one machine's: where things are kept, and which Secrets open them."""
+
+    store: str | None = None
+    endpoint: str | None = None
+    store_secret: str | None = None
+    inputs_to: str | None = None
+    inputs_secret: str | None = None
+    llm_secret: str | None = None
+    hub_secret: str | None = None
+    parallelism: int = 1
+
+    def output(self, dataset: str) -> OutputSpec:
+        """Where the records of ``dataset`` go."""
+        if self.store is None:
+            return OutputSpec(dataset=dataset)
+        secret = _secret(self.store_secret)
+        return OutputSpec(store=self.store, dataset=dataset, endpoint=self.endpoint, secret_ref=secret)
+
+    def inputs(self, uri: str, sha256: str) -> InputsSpec:
+        """The archive at ``uri``."""
+        endpoint = self.endpoint if uri.startswith("s3:") else None
+        return InputsSpec(uri=uri, sha256=sha256, endpoint=endpoint, secret_ref=_secret(self.inputs_secret))
+
+    def publish(self, spec: PublishSpec | None) -> PublishSpec | None:
+        """``spec`` with the Secret that holds the hub's token."""
+        return spec and spec.model_copy(update={"secret_ref": _secret(self.hub_secret)})
+
+
+def _secret(name: str | None) -> SecretRef | None:
+    return SecretRef(name=name) if name else None
+
+
+@dataclass(frozen=True, slots=True)
 class PlanOptions:
     """What a person asks for beyond the configuration."""
 
@@ -43,6 +77,7 @@ class PlanOptions:
     generate: bool = False
     agent_all: bool = False
     budget_usd: float | None = None
+    cluster: ForCluster = ForCluster()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +88,7 @@ class Shared:
     template: BatchTemplate
     budget_usd: float | None
     publish: PublishSpec | None
+    cluster: ForCluster = ForCluster()
 
 
 def without_duplicates(items: Iterable[PlannedItem]) -> tuple[list[PlannedItem], list[str]]:
@@ -77,18 +113,21 @@ def shared_of(configuration: Configuration, url: str, slug: str, options: PlanOp
         raise InvalidInput("publish.hf_repo", ["is missing and push_to_hf is on; name owner/name, or turn it off"])
     called = options.name or configuration.output.dataset_name or slug.rpartition("/")[2]
     llm = configuration.llm
-    asked = GenerateSpec(provider=llm.provider, model=llm.model, budget_usd=llm.budget_usd)
+    cluster, key = options.cluster, _secret(options.cluster.llm_secret)
+    asked = GenerateSpec(provider=llm.provider, model=llm.model, budget_usd=llm.budget_usd, secret_ref=key)
+    agent = configuration.agent if key is None else configuration.agent.model_copy(update={"secret_ref": key})
     template = BatchTemplate(
         mode=options.mode,
         repository=RepositorySpec(url=url, main_ref=configuration.repository.main_ref),
         environment=configuration.environment,
         test=EfficiencyTest(generate=asked if options.generate else None),
-        agent=configuration.agent.model_copy(update={"enabled": True}) if options.agent_all else configuration.agent,
+        agent=agent.model_copy(update={"enabled": True}) if options.agent_all else agent,
         timing=configuration.timing,
-        output=OutputSpec(dataset=_dataset_name(configuration, called)),
+        output=cluster.output(_dataset_name(configuration, called)),
         api=configuration.output.api,
     )
-    return Shared(_batch_name(called), template, options.budget_usd, configuration.publish.spec())
+    publish = cluster.publish(configuration.publish.spec())
+    return Shared(_batch_name(called), template, options.budget_usd, publish, cluster)
 
 
 def _batch_name(called: str) -> str:
@@ -121,6 +160,7 @@ def batch_of(
             commits=[BatchCommit(head=item.head, base=item.base) for item in items],
             inputs=inputs,
             template=shared.template,
+            parallelism=shared.cluster.parallelism,
             budget_usd=None if budget_ref else shared.budget_usd,
             budget_ref=budget_ref,
             publish=shared.publish,

@@ -7,8 +7,10 @@ from isobench.adapters.files import write_text
 from isobench.adapters.inputs import TEST_SUFFIX, test_in
 from isobench.adapters.inputs_archive import Member, write_archive
 from isobench.adapters.manifests import manifest_text
+from isobench.adapters.store import open_store
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.objects import CommitBenchmarkBatch
+from isobench.contracts.reasons import ItemFailure
 from isobench.contracts.spec import InputsSpec
 from isobench.engine.planning import PlannedItem, Shared, batch_of, parts_of
 from isobench.local.planner import Plan
@@ -18,7 +20,7 @@ def write_manifests(plan: Plan, shared: Shared, destination: Path) -> list[Path]
     """Write ``destination``, or `<stem>-1.yaml`, `<stem>-2.yaml`, ... where one batch does not hold all.
 
     Raises:
-        InvalidInput: the folder can't be written.
+        InvalidInput: the folder can't be written, or the archive can't be stored.
     """
     written = []
     try:
@@ -37,21 +39,34 @@ def batches(
 
     Raises:
         OSError: the folder can't be written.
+        InvalidInput: the archive can't be stored where pods would find it.
     """
     first: str | None = None
     for name, items in parts_of(plan.items, shared.name):
         number = name.removeprefix(shared.name)
         path = destination.with_name(f"{destination.stem}{number}{destination.suffix}")
-        yield path, batch_of(name, items, shared, _inputs(plan, items, path, absolute=absolute), first)
+        archive = path.with_name(f"{path.stem}.inputs.tar.gz")
+        yield path, batch_of(name, items, shared, _inputs(plan, items, archive, shared, absolute=absolute), first)
         first = first or name
 
 
-def _inputs(plan: Plan, items: Sequence[PlannedItem], manifest: Path, *, absolute: bool) -> InputsSpec | None:
+def _inputs(
+    plan: Plan, items: Sequence[PlannedItem], archive: Path, shared: Shared, *, absolute: bool
+) -> InputsSpec | None:
+    """The archive as the manifest names it: where it is written, or in a store where pods find it."""
     if not any(item.head in plan.extractions or item.head in plan.tested for item in items):
         return None
-    archive = manifest.with_name(f"{manifest.stem}.inputs.tar.gz")
     digest = write_archive(archive, _members(plan, items))
-    return InputsSpec(uri=archive.absolute().as_uri() if absolute else archive.name, sha256=digest)
+    if shared.cluster.inputs_to is None:
+        return shared.cluster.inputs(archive.absolute().as_uri() if absolute else archive.name, digest)
+    store = open_store(shared.cluster.inputs_to, shared.cluster.endpoint)
+    key = f"{archive.name.removesuffix('.inputs.tar.gz')}-{digest[:12]}.inputs.tar.gz"
+    try:
+        store.put_file(key, archive)
+    except ItemFailure as problem:
+        raise InvalidInput("--inputs-to", [problem.message]) from None
+    archive.unlink()
+    return shared.cluster.inputs(store.uri(key), digest)
 
 
 def _members(plan: Plan, items: Sequence[PlannedItem]) -> Iterator[Member]:
