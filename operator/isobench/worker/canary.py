@@ -12,11 +12,16 @@ ANSWER = b"isobench canary\n"
 def canary(request: CanaryRequest) -> NoReturn:
     """Answer until SIGTERM."""
     with _listener(request.port) as listener:
-        while True:
-            connection, _ = listener.accept()
-            with connection, contextlib.suppress(OSError):  # whoever looks for a sign of life need not stay for it
-                connection.setblocking(False)
-                connection.send(ANSWER)
+        serve(listener)
+
+
+def serve(listener: socket.socket) -> NoReturn:
+    """Answer whoever connects to ``listener``."""
+    while True:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):  # whoever looks for a sign of life need not stay for it
+            connection.setblocking(False)
+            connection.send(ANSWER)
 
 
 def _listener(port: int) -> socket.socket:
