@@ -76,3 +76,9 @@ def test_an_object_is_served_by_its_controller_name_and_namespace(named, namespa
 def test_an_object_without_a_controller_name_is_not_for_a_release_with_another():
     item = {"metadata": {"namespace": "team-a"}, "spec": {}}
     assert not serves(release("one", controller="nightly"), item)
+
+
+def test_a_batch_is_served_by_the_controller_name_of_its_template():
+    batch = {"metadata": {"namespace": "team-a"}, "spec": {"commits": [], "template": {"controllerName": "nightly"}}}
+    assert serves(release("one", controller="nightly"), batch)
+    assert not serves(release("one"), batch)

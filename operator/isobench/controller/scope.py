@@ -87,7 +87,8 @@ def _began(lease: Object) -> tuple[str, str]:
     return lease["spec"].get("acquireTime", ""), _release(lease)
 
 
-def serves(settings: ControllerSettings, item: Object) -> bool:
-    """Whether ``item``, of one of our kinds, is for this release: by its `controllerName` and namespace."""
-    named = item["spec"].get("controllerName") or ControllerSettings.controller_name
-    return named == settings.controller_name and settings.watches(item["metadata"]["namespace"])
+def serves(settings: ControllerSettings, found: Object) -> bool:
+    """Whether an item or a batch is for this release: by its (template's) `controllerName` and its namespace."""
+    spec = found["spec"]
+    named = spec.get("template", spec).get("controllerName") or ControllerSettings.controller_name
+    return named == settings.controller_name and settings.watches(found["metadata"]["namespace"])
