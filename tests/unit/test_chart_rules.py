@@ -9,19 +9,23 @@ import yaml
 
 from generate_chart import CHART
 from isobench.controller import kinds
+from isobench.controller.api import Api
 
 CONTROLLER = Path(kinds.__file__).parent
 HOME = {kinds.LEASES, kinds.CONFIG_MAPS}
 VERBS = {
     "get": "get",
     "list": "list",
+    "pages": "list",
     "watch": "watch",
     "create": "create",
     "delete": "delete",
+    "delete_all": "deletecollection",
     "replace": "update",
     "patch": "patch",
     "put_status": "update",
 }
+WITHOUT_A_KIND = {"event", "close"}
 # Calls whose kind is a variable: what it can be there.
 INDIRECT = {
     ("item_actions.py", "kind"): {kinds.JOBS, kinds.CLAIMS},
@@ -71,6 +75,11 @@ def granted(*files: str) -> set[tuple[str, str, str]]:
 
 def as_rules(asked: set[tuple[kinds.Kind, str, str]]) -> set[tuple[str, str, str]]:
     return {(kind.group, f"{kind.plural}/{below}" if below else kind.plural, verb) for kind, below, verb in asked}
+
+
+def test_every_method_of_the_client_is_known_here():
+    methods = {name for name in vars(Api) if not name.startswith("_")}
+    assert methods == VERBS.keys() | WITHOUT_A_KIND
 
 
 def test_every_call_says_its_kind_by_name_or_is_listed():
