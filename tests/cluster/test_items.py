@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from cluster.playing import a_stage, condition_in, item_operator, states, writes
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
