@@ -9,7 +9,7 @@ from isobench.contracts.objects import CommitBenchmarkBatch
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what another YAML reader would take for a number: `12e4567` is a hash here and a float there."""
+    """Quotes what another YAML reader would take for a number: `12e4567` and `0089` are hashes here, numbers there."""
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
@@ -18,7 +18,7 @@ def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[0-9]+[eE][0-9]+"), list("0123456789"))
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[0-9]+(?:[eE][0-9]+)?"), list("0123456789"))
 
 
 def manifest_text(batch: CommitBenchmarkBatch) -> str:
