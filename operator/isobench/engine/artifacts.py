@@ -30,7 +30,7 @@ def item_files(status: CommitBenchmarkStatus) -> Iterator[Artifact]:
     yield from (_of_item(name, _SMALL) for name in ("test.py", "extraction.json"))
     yield from (_of_item(f"api/{arm}.json", _LOG) for arm in ARM_FOLDERS)
     yield from (_of_item(f"scripts/{folder}/test.py", _SMALL) for folder in ARM_FOLDERS.values())
-    for stage in (StageName.VALIDATE, StageName.TIMING):
+    for stage in (StageName.VALIDATE, "gate", "check", StageName.TIMING):
         yield _of_item(f"probe/{stage}/request.json", _SMALL)
         yield _of_item(f"probe/{stage}/probe.log", _LOG)
         yield _of_item(f"probe/{stage}/output/result.json", _SAMPLES)
@@ -73,11 +73,12 @@ def entry_key(dataset: str, run_id: str, item_id: str) -> str:
 def _of_attempt(stage: StageName, number: int) -> Iterator[Artifact]:
     yield _of_item(f"{stage}-{number}.traceback.txt", _SMALL)
     yield _of_item(f"ledger/{stage}-{number}.started", _SMALL)
+    names: tuple[str, ...]
     if stage is StageName.GENERATE:
         names = ("prompt.json", "answer.txt", "usage.json", "gateway.log")
         yield from (_of_item(f"generate/{number}/{name}", _LOG) for name in names)
     if stage is StageName.AGENT:
-        names = ("end.json", "progress.json", "steps.jsonl", "gateway.log")
+        names = ("ended.json", "repository.json", "end.json", "progress.json", "steps.jsonl", "gateway.log")
         yield from (_of_item(f"agent/{number}/{name}", _LOG) for name in names)
 
 

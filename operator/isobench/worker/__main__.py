@@ -45,6 +45,8 @@ COMMANDS: Mapping[str, Command] = {
     "isolate": Command(PodRequest, "isobench.worker.measure", "isolate"),
     "validate": Command(PodRequest, "isobench.worker.measure", "validate"),
     "time": Command(PodRequest, "isobench.worker.measure", "time"),
+    "agent": Command(PodRequest, "isobench.worker.agent", "agent"),
+    "build-agent": Command(PodRequest, "isobench.worker.agent", "build_agent"),
     "gateway": Command(PodRequest, "isobench.worker.gateway", "gateway"),
     "collect": Command(PodRequest, "isobench.worker.collect", "collect"),
     "export": Command(ExportRequest, "isobench.worker.batch", "export"),

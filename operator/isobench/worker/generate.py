@@ -26,7 +26,7 @@ def generate(request: PodRequest) -> StageResult:
         if read_model(pod.workspace.prepared, Prepared).test_supplied:
             return attempt(request.item, now, pod.workspace.root, lambda: Done("a test was supplied"))
         ports = generating.GeneratePorts(
-            workspace=pod.workspace, clock=now, llm=model_of(request), extraction=lambda head: _extraction(pod)
+            workspace=pod.workspace, clock=now, llm=model_of(request), extraction=lambda head: extraction_of(pod)
         )
         return generating.run(request.item, ports)
 
@@ -52,6 +52,7 @@ def _with_key(configuration: Configuration, variables: Mapping[str, str]) -> Map
     return {**variables, name: variables[KEY_VARIABLE]}
 
 
-def _extraction(pod: Pod) -> Extraction | None:
+def extraction_of(pod: Pod) -> Extraction | None:
+    """What the batch's inputs say of the commit, if they do."""
     path = pod.workspace.extraction
     return read_model(path, Extraction) if path.is_file() else None

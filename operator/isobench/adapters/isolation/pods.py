@@ -4,14 +4,13 @@ The container has a project's own image, so isobench is not in it. What it needs
 the runner that it was started with, the probe, uv, and the scripts that isobench's builds run.
 """
 
-import os
 import platform
 import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,15 +29,15 @@ SCRIPTS = (wheels.SCRIPT, api_snapshot.SCRIPT)
 ANSWER_SECONDS = 120.0
 """How long the container may take to start and answer."""
 
-_PATH_AND_PYTHONS = f'printf "%s\\n" "$PATH"\n{EVERY_PYTHON}'
 _CORES = "import os; print(*sorted(os.sched_getaffinity(0)))"
 
 
-def place_tools(exchange: Path) -> None:
+def place_tools(exchange: Path, *, for_builds: bool) -> None:
     """Put what the environment container needs into its exchange folder."""
     build_runner(exchange / RUNNER)
     build_probe(exchange / PROBE)
-    for source, name in ((find_uv(), UV), *((script, script.name) for script in SCRIPTS)):
+    build_tools = ((find_uv(), UV), *((script, script.name) for script in SCRIPTS))
+    for source, name in build_tools if for_builds else ():
         shutil.copyfile(source, exchange / name)
         (exchange / name).chmod(0o755)
 
@@ -52,13 +51,10 @@ class PodContainer:
     image: str
 
     @cached_property
-    def _answers(self) -> list[str]:
-        return self._ask("sh", "-c", _PATH_AND_PYTHONS, WHO_ARE_YOU).splitlines()
-
-    @property
-    def path(self) -> str:
-        """PATH as the container has it."""
-        return self._answers[0]
+    def variables(self) -> Mapping[str, str]:
+        """The container's own: its image says where packages are and how the network is reached."""
+        entries = (entry.partition("=") for entry in self._ask("env", "-0").split("\0") if entry)
+        return {name: value for name, _, value in entries}
 
     @cached_property
     def pythons(self) -> Sequence[Interpreter]:
@@ -67,7 +63,7 @@ class PodContainer:
         Raises:
             InvalidInput: it has none that isobench can use.
         """
-        found = answers_in(self._answers[1:])
+        found = answers_in(self._ask("sh", "-c", EVERY_PYTHON, WHO_ARE_YOU).splitlines())
         if not found:
             raise InvalidInput(
                 "environment.image", [f"{self.image} has no Python 3.8 or later: take an image that has"]
@@ -84,7 +80,7 @@ class PodContainer:
         return EnvironmentBuilder(
             self.work_root,
             self.exchange / UV,
-            {**os.environ, "PATH": self.path},
+            self.variables,
             lambda: self.pythons,
             self.run,
             (platform.machine(), self.image),
@@ -124,6 +120,10 @@ class PodContainer:
         """Where the probe runs: ``unreachable`` are addresses that it is to find cut off, ``facts`` are recorded."""
         return PodSandbox(self, tuple(unreachable), {"sandbox": "pod", "image": self.image, **facts})
 
+    def connected_sandbox(self) -> "PodSandbox":
+        """Where a process is kept in a pod that has a network, which its filter keeps from it."""
+        return PodSandbox(self, (), {"sandbox": "pod", "image": self.image}, network="allowed")
+
     def stand_in(self, command: Sequence[str], token: str, *options: str) -> list[str]:
         """The command line of the process that stands in for ``command``."""
         runner, socket = self.exchange / RUNNER, self.exchange / SOCKET
@@ -152,7 +152,7 @@ class PodSandbox:
     container: PodContainer
     unreachable: tuple[str, ...]
     facts: Mapping[str, Any]
-    network: str = field(default="policy", init=False)
+    network: str = "policy"
 
     @property
     def python(self) -> str:
