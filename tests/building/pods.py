@@ -167,9 +167,10 @@ def pods_of(spec: CommitBenchmarkSpec) -> Iterator[Pods]:
 def running(exchange: Path, work_root: Path) -> Iterator[PodContainer]:
     """A runner in a process of its own, with the tools in ``exchange``."""
     if not (exchange / RUNNER).exists():
-        place_tools(exchange)
+        place_tools(exchange, for_builds=True)
     command = [sys.executable, "-I", str(exchange / RUNNER), "--serve", str(exchange / SOCKET)]
-    variables = {"PATH": f"{Path(os.path.realpath(sys.executable)).parent}:/usr/bin:/bin", "HOME": "/"}
+    path = f"{Path(os.path.realpath(sys.executable)).parent}:/usr/bin:/bin"
+    variables = {"PATH": path, "HOME": "/", "UV_OFFLINE": "1"}
     with subprocess.Popen(command, env=variables) as process:
         try:
             yield PodContainer(exchange, work_root, IMAGE)

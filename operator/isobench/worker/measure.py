@@ -26,7 +26,7 @@ def isolate(request: PodRequest) -> StageResult:
     pod = Pod(request)
 
     def work() -> Done:
-        place_tools(request.places.exchange)
+        place_tools(request.places.exchange, for_builds=False)
         addresses = _addresses(request, read_model(pod.workspace.prepared, Prepared))
         servers = {name: answers_questions for name in addresses if name.startswith(DNS)}
         proof = prove_isolation(addresses, servers, request.isolation_seconds)

@@ -53,7 +53,7 @@ def place(request: PodRequest) -> StageResult:
     """Put runner, probe and uv where the environment container finds them."""
 
     def work() -> Done:
-        place_tools(request.places.exchange)
+        place_tools(request.places.exchange, for_builds=True)
         return Done()
 
     return attempt(request.item, now, request.places.scratch, work)
@@ -70,7 +70,7 @@ def _fetch(pod: Pod) -> Done:
     if spec.inputs is None:  # else `inputs` has done it
         _begin_anew(pod)
     pod.workspace.probes.mkdir(parents=True, exist_ok=True)
-    place_tools(request.places.exchange)
+    place_tools(request.places.exchange, for_builds=True)
     supplies = Supplies(pod.inputs / spec.inputs.sha256 if spec.inputs else None)
     managers: list[RepoManager] = []
 

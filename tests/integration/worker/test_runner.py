@@ -33,7 +33,7 @@ NAMESPACE = (
 def tools():
     """An exchange folder; its path is short, since a socket is in it."""
     folder = Path(tempfile.mkdtemp(prefix="ib-"))
-    place_tools(folder)
+    place_tools(folder, for_builds=True)
     yield folder
     shutil.rmtree(folder)
 
@@ -203,6 +203,7 @@ def test_it_serves_on_every_python_that_is_here(exchange, tmp_path, python):
 
 
 def test_the_container_says_where_its_pythons_are_and_which_cores_it_may_use(container):
-    assert container.path.endswith("/usr/bin:/bin")
+    assert container.variables["PATH"].endswith("/usr/bin:/bin")
+    assert container.variables["UV_OFFLINE"] == "1"
     assert any(python.executable == Path(os.path.realpath(sys.executable)) for python in container.pythons)
     assert set(container.cores) == os.sched_getaffinity(0)
