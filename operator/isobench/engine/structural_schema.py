@@ -131,7 +131,8 @@ def structural(schema: Schema, models: Mapping[str, Schema], *, defaults: bool) 
     if defaults and schema.get("default") is not None:
         shown["default"] = schema["default"]
     if "items" in schema:
-        shown["items"] = structural(schema["items"], models, defaults=defaults)
+        # Nothing is filled in below a list: `kubectl apply` would find it changed each time, for it compares it whole.
+        shown["items"] = structural(schema["items"], models, defaults=False)
     if schema["type"] == "object":
         shown |= _members(schema, models, defaults=defaults)
     return with_rules(shown, RULES.get(name, ()))
