@@ -38,7 +38,7 @@ class Chart:
         given = ("--values", "-") if values is not None else ()
         told = yaml.safe_dump(values) if values is not None else None
         command = [str(self.helm), *arguments, *given]
-        done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=900, check=False)
         if done.returncode:
             raise Refused(done.stderr + done.stdout)
         return done.stdout
