@@ -98,6 +98,12 @@ def test_each_stage_has_its_containers_and_only_the_one_that_needs_it_sees_a_sec
     assert secrets_of(stage) == secrets
 
 
+def test_an_agent_that_calls_no_model_has_no_gateway_and_no_key():
+    agent = {"enabled": True, "kind": "command", "command": ["true"], "secretRef": {"name": "model"}}
+    assert list(containers_of(AGENT, agent=agent)) == ["place", "agent", "stage"]
+    assert secrets_of(AGENT, agent=agent) == set()
+
+
 @pytest.mark.parametrize("stage", StageName)
 def test_a_stage_is_started_once_and_ended_by_three_clocks_one_after_the_other(stage):
     job = job_of(stage)["spec"]

@@ -166,17 +166,19 @@ def _isolated(command: str) -> Callable[[Asked, ControllerSettings], Parts]:
 
 
 def _agent(asked: Asked, settings: ControllerSettings) -> Parts:
+    """The gateway is there for an agent that calls a model, and is the only container that sees the model's key."""
     item, request = asked.item, _request(asked, settings)
     spec, workspace = item.spec, volumes.mounted(item)
-    key = _model_key(spec.agent.secret_ref, asked.configuration)
     image = spec.agent.image or settings.agent_image
-    gateway = worker("gateway", "gateway", request, settings, resources.SUPERVISOR, variables=key, mounts=workspace)
     containers = [
         worker("place", "place", request, settings, resources.SUPERVISOR, mounts=workspace),
-        replace(gateway, sidecar=True),
         _runner("agent", image, resources.build(spec), workspace),
         worker("stage", "agent", request, settings, resources.SUPERVISOR, mounts=workspace),
     ]
+    if spec.agent.kind == "openhands":
+        key = _model_key(spec.agent.secret_ref, asked.configuration)
+        gateway = worker("gateway", "gateway", request, settings, resources.SUPERVISOR, variables=key, mounts=workspace)
+        containers.insert(1, replace(gateway, sidecar=True))
     return Parts(containers)
 
 
