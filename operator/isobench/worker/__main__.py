@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -20,12 +21,16 @@ from isobench.contracts.pod import (
     PublishRequest,
     SweepRequest,
 )
+from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.stage import StageResult
 from isobench.engine.termination import message_of
+from isobench.stages.attempt import refused
 
 Result = StageResult | PodResult
 
 SUCCEEDED, FAILED, BAD_USAGE, TERMINATED = 0, 1, 2, 143
+PARTING_SECONDS = 60.0
+"""From a stage's own time limit to this process's; the pod's comes another minute later."""
 
 
 class Command(NamedTuple):
@@ -55,6 +60,9 @@ COMMANDS: Mapping[str, Command] = {
     "canary": Command(CanaryRequest, "isobench.worker.canary", "canary"),
 }
 
+BOUNDED = COMMANDS.keys() - {"gateway"}
+"""The gateway serves for as long as its pod works."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 when the work is done, 1 when it failed for a reason that the message says, 2 for bad usage."""
@@ -68,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         request = command.request.parse(_read(rest[0]), "the request")
         work: Callable[[Any], Result] = getattr(import_module(command.module), command.function)
-        result = work(request)
+        result = _bounded(work, request) if name in BOUNDED and isinstance(request, PodRequest) else work(request)
     except InvalidInput as error:
         sys.stderr.write(f"isobench-worker {name}: {error}\n")
         return BAD_USAGE
@@ -89,6 +97,21 @@ def _tell(name: str, request: Any, result: Result) -> int:
     sys.stderr.write(f"isobench-worker {name}: {result.message or ('done' if result.succeeded else result.reason)}\n")
     request.places.termination.write_text(message_of(result), encoding="utf-8")
     return SUCCEEDED if result.succeeded else FAILED
+
+
+def _bounded(work: Callable[[Any], Result], request: PodRequest) -> Result:
+    """Let the work fail when the stage's time is up, so that its result is written before the pod is ended."""
+    started, seconds = datetime.now(UTC), request.item.deadline_seconds
+
+    def expire(number: int, frame: FrameType | None) -> NoReturn:
+        raise ItemFailure(Reason.STAGE_TIMED_OUT, f"it ran past {seconds:g} s")
+
+    signal.signal(signal.SIGALRM, expire)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds + PARTING_SECONDS)
+        return work(request)
+    except ItemFailure as failure:  # the time was up before the work had begun, or when it had just ended
+        return refused(request.item, failure, started, datetime.now(UTC))
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from building.git_servers import answering
 from building.items import NOON, heads, prepared, record, spec
 from building.pods import Pods, asked, pods_of, status_after
 from building.swift_history import TEST
@@ -25,7 +27,7 @@ from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
 from isobench.contracts.stored import DatasetEntry
 from isobench.engine.artifacts import entry_key, item_prefix
-from isobench.worker.__main__ import COMMANDS
+from isobench.worker.__main__ import COMMANDS, PARTING_SECONDS
 from isobench.worker.canary import ANSWER, serve
 from isobench.worker.git_credentials import with_credentials
 from isobench.worker.sweep import MARGIN_SECONDS, sweep
@@ -42,7 +44,7 @@ def pods():
     """An item whose `prepare` is done."""
     with pods_of(spec()) as pods:
         pods.item.mkdir()
-        write_model(pods.item / "prepared.json", prepared())
+        write_model(pods.item / "prepared.json", prepared(canary=pods.canary_address))
         yield pods
 
 
@@ -166,6 +168,25 @@ def test_credentials_go_into_the_address_that_they_are_for(tmp_path, secret, url
     variables = {}
     assert with_credentials(url, tmp_path, variables) == with_them
     assert variables == {}
+
+
+def test_the_server_gets_the_mounted_credentials_and_nobody_else_hears_of_them(tmp_path):
+    seen = []
+    with answering(401, seen) as url, pods_of(spec(repository={"url": f"{url}/owner/name.git"})) as pods:
+        (pods.folder / "git").mkdir()
+        (pods.folder / "git" / "username").write_text("me")
+        (pods.folder / "git" / "password").write_text(KEY)
+        ended = pods.run("fetch", pods.pod(StageName.PREPARE))
+    assert ended.result(StageName.PREPARE).reason is Reason.REPOSITORY_UNREACHABLE
+    assert f"Basic {b64encode(f'me:{KEY}'.encode()).decode()}" in seen
+    assert KEY not in ended.log + ended.message
+
+
+def test_a_stage_that_runs_past_its_time_says_so(pods):
+    request = pods.pod(StageName.TIMING, isolation_seconds=1000.0)
+    late = request.item.model_copy(update={"deadline_seconds": 0.1 - PARTING_SECONDS})
+    result = pods.run("isolate", request.model_copy(update={"item": late})).result(StageName.TIMING)
+    assert result.reason is Reason.STAGE_TIMED_OUT
 
 
 def test_an_ssh_key_is_named_to_git(tmp_path):
