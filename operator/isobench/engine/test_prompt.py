@@ -26,7 +26,8 @@ PROTOCOL = """Write one Python script that measures the effect of this commit. I
 arguments, in an environment where the repository is installed, with no network, in an empty folder, pinned to one core.
 
 1. Call the repository only by names that exist before and after the commit. Don't inspect which version is running.
-2. Build the inputs from a fixed seed, before the timed part. Choose them so that the changed code does most of the
+2. Build the inputs before the timed part, from the seed int(os.environ.get("ISOBENCH_SEED", "0")): the same seed gives
+   the same inputs, another seed others of the same kind and size. Choose them so that the changed code does most of the
    timed work, large enough that one iteration takes 20 ms to 500 ms before the commit, and a run less than 20 s.
 3. Run once without timing, then time several iterations with time.perf_counter. Do all of the work in each of them:
    keep nothing from one to the next that would spare it.
