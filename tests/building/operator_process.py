@@ -12,7 +12,8 @@ from pathlib import Path
 import yaml
 
 from building.chart import CHART
-from building.git_servers import LOOPBACK, free_port
+from building.git_servers import LOOPBACK
+from building.processes import found_in
 
 NAMESPACE = "isobench"
 ACCOUNT = "isobench-operator"
@@ -46,15 +47,15 @@ def account_kubeconfig(folder: Path, kubectl: Callable[..., str]) -> Path:
 @contextmanager
 def running(folder: Path, kubeconfig: Path, kubectl: Callable[..., str], name: str) -> Iterator[Operator]:
     """The operator of the installed release, as replica ``name``; killed at the end."""
-    port = free_port()
     deployment = json.loads(kubectl("get", "deployment", ACCOUNT, "-n", NAMESPACE, "--output", "json"))
     flags = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     own = {
         "--identity": name,
-        "--metrics-port": str(port),
+        "--metrics-port": "0",
+        "--log-format": "json",
         "--configurations": str(CHART / "files" / "providers"),
         "--kubeconfig": str(kubeconfig),
-        "--canary-address": f"{LOOPBACK}:{free_port()}",
+        "--canary-address": f"{LOOPBACK}:1",
         "--lease-seconds": "3",
     }
     kept = [flag for flag in flags if flag.partition("=")[0] not in own]
@@ -63,7 +64,8 @@ def running(folder: Path, kubeconfig: Path, kubectl: Callable[..., str], name: s
     with log.open("wb") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     try:
-        yield Operator(port, process, log)
+        port = found_in(log, rb'"message":"started".*"port":([0-9]+)', process)
+        yield Operator(int(port), process, log)
     finally:
         process.kill()
         process.wait()

@@ -1,7 +1,9 @@
 """Processes of a run: who of them is alive, and when the last of them is gone."""
 
 import os
+import re
 import select
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,3 +49,13 @@ def _description(pid: int) -> bytes:
         )
     except OSError:
         return b""
+
+
+def found_in(log: Path, pattern: bytes, process: subprocess.Popen[bytes], seconds: float = 120.0) -> str:
+    """What ``pattern`` takes of the log that ``process`` writes, as soon as it is there."""
+    deadline = time.monotonic() + seconds
+    while not (found := re.search(pattern, log.read_bytes())):
+        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+        assert time.monotonic() < deadline, f"{pattern!r} did not come up in {log}"
+        time.sleep(0.05)
+    return found[1].decode()

@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from building.git_servers import LOOPBACK, free_port
+from building.git_servers import LOOPBACK
+from building.processes import found_in
 
 _TOOLS = Path(os.environ.get("ISOBENCH_TOOLS") or Path.home() / ".cache" / "isobench" / "tools") / "usr" / "bin"
 
@@ -48,7 +49,6 @@ def scraping(
     folder: Path, targets: list[str], rules: dict[str, Any] | None = None, interval: str = "1s"
 ) -> Iterator[Prometheus]:
     """A Prometheus that keeps its data in ``folder``, scrapes ``targets`` (host:port) and evaluates ``rules``."""
-    port = free_port()
     scrape = {"job_name": "isobench", "static_configs": [{"targets": targets}]}
     configuration = folder / "prometheus.yaml"
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules or {"groups": []}))
@@ -56,11 +56,12 @@ def scraping(
     whole = {"global": every, "scrape_configs": [scrape], "rule_files": [str(folder / "rules.yaml")]}
     configuration.write_text(yaml.safe_dump(whole))
     options = [f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
-    listen = f"--web.listen-address={LOOPBACK}:{port}"
+    listen = f"--web.listen-address={LOOPBACK}:0"
     with (folder / "prometheus.log").open("wb") as log:
         server = subprocess.Popen([program("prometheus"), *options, listen], stdout=log, stderr=log)
         try:
-            yield Prometheus(f"http://{LOOPBACK}:{port}")
+            said = found_in(folder / "prometheus.log", rb'msg="Listening on" address=(\S+)', server)
+            yield Prometheus(f"http://{said}")
         finally:
             server.terminate()
             server.wait(timeout=30)

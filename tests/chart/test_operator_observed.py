@@ -97,10 +97,6 @@ def numbers(series):
     return [float(sample["value"][1]) for sample in series if sample["value"][1] != "NaN"]
 
 
-def spent(prometheus):
-    return sum(numbers(prometheus.query("sum(isobench_spent_dollars)")))
-
-
 @pytest.fixture(scope="module")
 def observed(chart, api, kubectl, tmp_path_factory):
     """The panels without data after a run, and what was asked of Prometheus and of the objects then."""
@@ -131,8 +127,7 @@ async def _observed(folder, admins, account, kubectl, rules):
             before = await asyncio.to_thread(alerts, prometheus)
             await trouble(stage)
             await eventually(lambda: _fire(prometheus, TROUBLE))
-            found = {"lacking": lacking, "spent": await asyncio.to_thread(spent, prometheus)}
-            found["fired_in_health"] = before
+            found = {"lacking": lacking, "fired_in_health": before}
             if kept := os.environ.get("ISOBENCH_SERIES"):
                 Path(kept).write_text(json.dumps(await asyncio.to_thread(over_time, prometheus)))
             found["text"] = await asyncio.to_thread(_text, first.address)

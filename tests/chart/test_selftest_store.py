@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from building.git_servers import LOOPBACK, free_port
+from building.git_servers import LOOPBACK
 from generate_chart import CHART
 from isobench.adapters.store import open_store
 
@@ -18,9 +18,7 @@ def store(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     from selftest_store import Store
 
-    port = free_port()
-    Store().serve(port)
-    return open_store("s3://selftest/records", f"http://{LOOPBACK}:{port}")
+    return open_store("s3://selftest/records", f"http://{LOOPBACK}:{Store().serve(0)}")
 
 
 def test_it_keeps_what_is_put_and_lists_it(store, tmp_path: Path):

@@ -14,10 +14,11 @@ class Store:
         self.objects = {}
 
     def serve(self, port):
-        """Answer from now on, until the process ends."""
+        """Answer from now on, until the process ends; the port, which 0 leaves open."""
         handler = type("Handler", (_Handler,), {"objects": self.objects})
         server = http.server.ThreadingHTTPServer(("", port), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_address[1]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
