@@ -1,0 +1,196 @@
+"""The cases of the scale benchmark: Jobs alone, the floor, the operator, over the same items on the same API server."""
+
+import asyncio
+import math
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from scale_floor import WRITERS, Chains, Recording, as_manifest
+from scale_observer import Observer, follow_all
+from scale_world import NAMESPACES, SHARED, VOLUMES, OperatorProcess, item, limit_controllers, operator, shared_claim
+
+from cluster.cluster import Cluster
+from cluster.operating import administrator, eventually, install_kinds
+from isobench.controller.api import Api
+from isobench.controller.kinds import CLAIMS, ITEM_LABEL, ITEMS, JOBS, Object
+
+STAGES = 3
+PATIENCE = 3600.0
+WRITES = ("create", "update", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Which limits the controller manager has, whose claim items use, and how many items there are."""
+
+    limits: str
+    claim: str
+    items: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one client achieved in one case."""
+
+    limits: str
+    claim: str
+    items: int
+    what: str
+    items_a_second: float
+    p50_ms: float
+    p99_ms: float
+    of_floor: float | None = None
+    reads: float | None = None
+    writes: float | None = None
+    cpu_seconds: float | None = None
+    peak_mb: float | None = None
+
+
+async def measure(cluster: Cluster, case: Case) -> list[Row]:
+    """Jobs alone, the floor and the operator in ``case``."""
+    limit_controllers(cluster, case.limits)
+    async with administrator(cluster.plane.kubeconfig) as admin:
+        await install_kinds(admin)
+        recording = await _record(cluster, admin, case)
+        alone = await _chains(admin, case, recording, jobs_alone=True)
+        floor = await _chains(admin, case, recording, jobs_alone=False)
+        return [alone, floor, await _operator(cluster, admin, case, floor)]
+
+
+async def _record(cluster: Cluster, admin: Api, case: Case) -> Recording:
+    """One item, taken through by the operator: what it wrote is what the floor repeats."""
+    async with place(admin, case) as (namespace, observer):
+        with operator(cluster, namespace, free_port()) as process:
+            await until_ready(process)
+            made = await admin.create(ITEMS, namespace, item("item-00000", case.claim))
+            claims = asyncio.create_task(_first_claim(admin, namespace))
+            await all_finished(observer, 1)
+        claims.cancel()
+        jobs = (await admin.list(JOBS, namespace, f"{ITEM_LABEL}=item-00000")).items
+        jobs.sort(key=lambda job: observer.statuses["item-00000"][-1]["stages"].index(_stage_of(job, observer)))
+        claim = None if case.claim == SHARED else as_manifest(claims.result())
+        statuses = observer.statuses["item-00000"]
+        metadata = made["metadata"]
+        return Recording(metadata["name"], metadata["uid"], [as_manifest(job) for job in jobs], claim, statuses)
+
+
+def _stage_of(job: Object, observer: Observer) -> Object:
+    stages: list[Object] = observer.statuses["item-00000"][-1]["stages"]
+    return next(stage for stage in stages if stage["name"] == job["metadata"]["labels"]["isobench.dev/stage"])
+
+
+async def _first_claim(admin: Api, namespace: str) -> Object:
+    """The first claim that appears in ``namespace``."""
+    version = (await admin.list(CLAIMS, namespace)).resource_version
+    async for event in admin.watch(CLAIMS, namespace, "", version):
+        return event.item
+    raise RuntimeError("no claim appeared")
+
+
+async def _chains(admin: Api, case: Case, recording: Recording, *, jobs_alone: bool) -> Row:
+    async with place(admin, case) as (namespace, observer):
+        manifests = [item(f"item-{number:05}", case.claim, "nobody") for number in range(case.items)]
+        seconds = await Chains(admin, observer, namespace, recording, jobs_alone).run(manifests)
+        return _row(case, "Jobs alone" if jobs_alone else "floor", seconds, observer)
+
+
+async def _operator(cluster: Cluster, admin: Api, case: Case, floor: Row) -> Row:
+    async with place(admin, case) as (namespace, observer):
+        with operator(cluster, namespace, free_port()) as process:
+            await until_ready(process)
+            before, used = process.requests(), process.cpu_seconds()
+            begun = time.monotonic()
+            await _create(admin, namespace, case)
+            await all_finished(observer, case.items)
+            seconds = time.monotonic() - begun
+            asked = {verb: count - before.get(verb, 0) for verb, count in process.requests().items()}
+            spent, peak = process.cpu_seconds() - used, process.peak_mb()
+        row = _row(case, "operator", seconds, observer)
+        writes = sum(count for verb, count in asked.items() if verb in WRITES) / case.items
+        reads = sum(count for verb, count in asked.items() if verb not in WRITES) / case.items
+        measured = {"reads": reads, "writes": writes, "cpu_seconds": spent * 1000 / case.items, "peak_mb": peak}
+        return Row(**row.__dict__ | measured | {"of_floor": row.items_a_second / floor.items_a_second})
+
+
+async def _create(admin: Api, namespace: str, case: Case) -> None:
+    async def create(number: int) -> None:
+        await admin.create(ITEMS, namespace, item(f"item-{number:05}", case.claim))
+
+    await in_parallel(create, case.items)
+
+
+async def in_parallel(create: Callable[[int], Awaitable[None]], count: int) -> None:
+    """Call ``create`` with every number below ``count``, many at a time."""
+    room = asyncio.Semaphore(WRITERS)
+
+    async def one(number: int) -> None:
+        async with room:
+            await create(number)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            group.create_task(one(number))
+
+
+@asynccontextmanager
+async def place(admin: Api, case: Case) -> AsyncIterator[tuple[str, Observer]]:
+    """A namespace that is watched, with the shared claim if the case wants it; deleted afterwards."""
+    namespace = f"scale-{secrets.token_hex(4)}"
+    await admin.create(NAMESPACES, "", {"metadata": {"name": namespace}})
+    if case.claim == SHARED:
+        volume, claim = shared_claim(namespace)
+        await admin.create(VOLUMES, "", volume)
+        await admin.create(CLAIMS, namespace, claim)
+    observer = Observer(admin, namespace, STAGES)
+    tasks = await follow_all(observer)
+    try:
+        yield namespace, observer
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _empty(admin, namespace)
+
+
+async def _empty(admin: Api, namespace: str) -> None:
+    """Take everything out of the API server before the next case begins."""
+    await admin.delete(NAMESPACES, "", namespace)
+    await eventually(lambda: _gone(admin, namespace), PATIENCE)
+
+
+async def _gone(admin: Api, namespace: str) -> bool:
+    await asyncio.sleep(0.5)
+    return await admin.get(NAMESPACES, "", namespace) is None
+
+
+async def until_ready(process: OperatorProcess) -> None:
+    """Return when its caches are filled."""
+    await eventually(lambda: asyncio.to_thread(process.ready))
+
+
+async def all_finished(observer: Observer, items: int) -> None:
+    """Return when so many items have ended."""
+    async with asyncio.timeout(PATIENCE):
+        while len(observer.finished) < items:
+            await asyncio.sleep(0.02)
+
+
+def _row(case: Case, what: str, seconds: float, observer: Observer) -> Row:
+    overheads = observer.overheads()
+    p50, p99 = (1000 * _quantile(overheads, part) for part in (0.5, 0.99))
+    return Row(case.limits, case.claim, case.items, what, case.items / seconds, p50, p99)
+
+
+def _quantile(values: list[float], part: float) -> float:
+    return values[min(len(values) - 1, math.ceil(part * len(values)) - 1)] if values else math.nan
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
