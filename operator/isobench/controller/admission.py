@@ -1,6 +1,6 @@
 """Who may start and who may pay, asked by an item's reconcile before it claims a stage; answers come from memory."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from isobench.contracts.status import StageName, Waiting
 from isobench.controller.accounts import Accounts
@@ -21,6 +21,7 @@ from isobench.engine.account import BUDGET
 from isobench.engine.admission import Candidate, Slots
 
 AGENT_PARALLELISM = "AgentParallelism"
+BETWEEN_SWEEPS = timedelta(seconds=30)
 
 
 class Admission:
@@ -34,8 +35,9 @@ class Admission:
         self._asked: dict[Key, str] = {}
         self._agents: dict[str, dict[Key, str]] = {}
         self._unlimited: set[str] = set()
+        self._swept_at: datetime | None = None
 
-    def may_start(self, item: Object, _now: datetime) -> Waiting | None:
+    def may_start(self, item: Object, now: datetime) -> Waiting | None:
         """What keeps ``item`` from its next stage: None, or the cap and its place in the line."""
         slots, candidate = self._counted(), _candidate(item)
         if not self._wants(candidate):
@@ -43,7 +45,7 @@ class Admission:
             return None
         self._asked[Key.of(ITEMS, item)] = candidate.uid
         waiting = slots.ask(candidate)
-        if waiting is not None and self._release_dead(slots):
+        if waiting is not None and self._swept(slots, now):
             waiting = slots.ask(candidate)
         return waiting
 
@@ -103,14 +105,15 @@ class Admission:
             return False
         return live_stage(item) is not None or not item["spec"].get("suspend")
 
-    def _release_dead(self, slots: Slots) -> bool:
-        """Free what is held by items that are gone, have ended or rest; whether there was any."""
-        dead = [candidate for candidate in (*slots.all_running(), *slots.waiting()) if not self._wants(candidate)]
-        for candidate in dead:
+    def _swept(self, slots: Slots, now: datetime) -> bool:
+        """Free what is held by items that have ended, rest or are gone and did not say so; now and then is enough."""
+        if self._swept_at is not None and abs(now - self._swept_at) < BETWEEN_SWEEPS:
+            return False
+        self._swept_at = now
+        for candidate in [candidate for candidate in slots.all_running() if not self._wants(candidate)]:
             slots.release(candidate.uid)
-        if dead:
-            self._call(slots)
-        return bool(dead)
+        self._call(slots)
+        return True
 
     def _released(self, key: Key, uid: str) -> None:
         slots = self._counted()
@@ -123,8 +126,13 @@ class Admission:
             self._accounts.look_again(key.namespace)
 
     def _call(self, slots: Slots) -> None:
-        for candidate in slots.call():
-            self._wake(Key(ITEMS.plural, candidate.namespace, candidate.name))
+        """Give free slots to those who wait, and tell them; who does not want one any more is passed over."""
+        while called := slots.call():
+            for candidate in called:
+                if self._wants(candidate):
+                    self._wake(Key(ITEMS.plural, candidate.namespace, candidate.name))
+                else:
+                    slots.release(candidate.uid)
 
     def _may_pay_alone(self, item: Item) -> Waiting | None:
         if owner_uid(item.object, BATCHES) is not None:
