@@ -26,12 +26,19 @@ def _images(cluster):
 @pytest.fixture(scope="module")
 def release(cluster, kubectl):
     """The chart, installed with two replicas into a namespace that enforces restricted Pod Security."""
+    with installed(cluster, kubectl) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def installed(cluster, kubectl, **chosen):
+    """A release with these values beside those of `values`, until the block ends."""
     place = f"isobench-{secrets.token_hex(3)}"
     made = Release(Chart(helm_program()), cluster.plane.kubeconfig, namespace=place)
     kubectl("create", "namespace", place)
     kubectl("label", "namespace", place, "pod-security.kubernetes.io/enforce=restricted")
     adopt_definitions(kubectl, made)
-    made.install(values(made), "--wait", "--timeout=120s")
+    made.install(values(made) | chosen, "--wait", "--timeout=120s")
     yield made
     with contextlib.suppress(Refused):
         made.uninstall()
@@ -100,6 +107,15 @@ def test_a_tiny_benchmark_runs_through_every_stage(release):
     said = release.test("--timeout=500s")
     assert "Recorded" in said
     assert "record.json" in said
+
+
+def test_with_roles_only_a_tenant_is_served_behind_the_charts_policies(cluster, kubectl):
+    team = f"team-{secrets.token_hex(3)}"
+    tenants = [{"namespace": team, "create": True, "quota": {"pods": "20"}}]
+    with installed(cluster, kubectl, scope="tenants", tenants=tenants, crds={"install": False}) as release:
+        assert "Recorded" in release.test("--timeout=500s")
+        assert release.namespace not in kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+    kubectl("delete", "namespace", team, "--wait=false")
 
 
 def test_a_benchmark_in_flight_survives_an_upgrade_and_a_rollback(release, held, kubectl, namespace, s3):
