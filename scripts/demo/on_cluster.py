@@ -13,7 +13,7 @@ from pathlib import Path
 import demo
 from isobench.adapters.manifests import manifest_text
 from isobench.contracts.objects import BatchCommit, BatchSpec, BatchTemplate, CommitBenchmarkBatch, Metadata
-from isobench.contracts.spec import OutputSpec, RepositorySpec, SecretRef
+from isobench.contracts.spec import OutputSpec, RepositorySpec, SecretRef, TimingSpec
 
 PAIRS = ("idna-contextj", "jinja2-urlize", "pathspec-neutral")
 TEST_CLUSTER = "10.244.255.1"
@@ -52,7 +52,7 @@ def batch(commits: list[BatchCommit]) -> CommitBenchmarkBatch:
     """The batch over them, with records in the test cluster's store."""
     secret = SecretRef(name="isobench-store")
     output = OutputSpec(store="s3://isobench/demo", endpoint=f"http://{TEST_CLUSTER}:7070", secret_ref=secret)
-    spec = BatchSpec(commits=commits, template=BatchTemplate(output=output))
+    spec = BatchSpec(commits=commits, template=BatchTemplate(output=output, timing=TimingSpec(max_pairs=20)))
     return CommitBenchmarkBatch(metadata=Metadata(name="demo"), spec=spec)
 
 
