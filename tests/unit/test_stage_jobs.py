@@ -271,6 +271,18 @@ def test_a_test_in_a_config_map_is_mounted_where_fetch_looks_and_nowhere_else():
     assert mounted == ["fetch"]
 
 
+def test_what_was_fetched_before_is_mounted_and_told_to_fetch_alone():
+    cached = {"url": "https://host.example/owner/name.git", "cacheClaimName": "objects"}
+    mounted = [
+        name
+        for name, container in containers_of(PREPARE, repository=cached).items()
+        if "/cache" in [mount["mountPath"] for mount in container["volumeMounts"]]
+    ]
+    assert mounted == ["fetch"]
+    assert json.loads(containers_of(PREPARE, repository=cached)["fetch"]["args"][1])["cache"] is True
+    assert "cache" not in json.loads(containers_of(PREPARE)["fetch"]["args"][1])
+
+
 def test_a_test_that_no_pod_can_be_told_is_refused_with_a_remedy():
     with pytest.raises(InvalidInput, match="ConfigMap"):
         job_of(PREPARE, test={"inline": "x" * 125_000})

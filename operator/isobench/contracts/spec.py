@@ -44,6 +44,10 @@ class RepositorySpec(KubernetesContract):
     credentials_secret_ref: SecretRef | None = Field(
         default=None, description="Git credentials; only the fetch container sees them."
     )
+    cache_claim_name: Name | None = Field(
+        default=None,
+        description="An existing claim that keeps what was fetched of this repository; only fetch mounts it.",
+    )
 
 
 class CommitPair(KubernetesContract):

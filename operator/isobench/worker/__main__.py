@@ -29,8 +29,8 @@ from isobench.stages.attempt import refused
 Result = StageResult | PodResult
 
 SUCCEEDED, FAILED, BAD_USAGE, TERMINATED = 0, 1, 2, 143
-PARTING_SECONDS = 60.0
-"""From a stage's own time limit to this process's; the pod's comes another minute later."""
+PARTING_SECONDS = 90.0
+"""From a stage's own time limit to this process's; the pod's comes later."""
 
 
 class Command(NamedTuple):

@@ -108,6 +108,7 @@ def _request(asked: Asked, settings: ControllerSettings) -> str:
         api_server=asked.addresses.api_server,
         canary=asked.addresses.canary,
         policy=POLICY,
+        cache=item.spec.repository.cache_claim_name is not None,
         isolation_seconds=settings.isolation_seconds,
         configuration=asked.configuration,
         status=asked.status if stage is StageName.COLLECT else None,
@@ -123,9 +124,11 @@ def _prepare(asked: Asked, settings: ControllerSettings) -> Parts:
     spec, workspace = item.spec, volumes.mounted(item)
     mounts, extra = list(workspace), []
     secret, test = spec.repository.credentials_secret_ref, spec.test.config_map_key_ref
+    cache = spec.repository.cache_claim_name
     for volume, mount in (
         *([volumes.git_credentials(secret)] if secret else []),
         *([volumes.supplied_test(test)] if test else []),
+        *([volumes.fetched_before(cache)] if cache else []),
     ):
         extra.append(volume)
         mounts.append(mount)

@@ -73,6 +73,12 @@ def git_credentials(secret: SecretRef) -> tuple[Object, Object]:
     return {"name": "git", "secret": source}, _read_only("git", GIT_CREDENTIALS_PATH)
 
 
+def fetched_before(claim_name: str) -> tuple[Object, Object]:
+    """Volume and mount of the claim that keeps what was fetched of a repository."""
+    source = {"claimName": claim_name}
+    return {"name": "cache", "persistentVolumeClaim": source}, {"name": "cache", "mountPath": CACHE_PATH}
+
+
 def supplied_test(reference: ConfigMapKeyRef) -> tuple[Object, Object]:
     """Volume and mount of the test that a ConfigMap holds."""
     source = {"name": reference.name, "items": [{"key": reference.key, "path": "test.py"}]}
