@@ -1,7 +1,6 @@
 """The items of a batch: their names and manifests, and what the objects say. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator
 
 from isobench.contracts.objects import CommitBenchmarkBatch
 from isobench.contracts.reasons import Reason
@@ -37,12 +36,11 @@ def child_manifest(found: Object, batch: CommitBenchmarkBatch, index: int, contr
     }
 
 
-def facts(batch: CommitBenchmarkBatch, children: Iterable[Object]) -> Iterator[tuple[Child, Object]]:
-    """Each item with what the ledger wants to know of it; something else that names this batch its owner is none."""
-    for child in children:
-        index = _index(batch, child["metadata"]["name"])
-        if index is not None:
-            yield Child(index, child["metadata"]["name"], _outcome(child), float(spent_usd(child))), child
+def child_of(batch: CommitBenchmarkBatch, item: Object) -> Child | None:
+    """What the ledger wants to know of ``item``; None for something else that names this batch its owner."""
+    name = item["metadata"]["name"]
+    index = _index(batch, name)
+    return None if index is None else Child(index, name, _outcome(item), float(spent_usd(item)))
 
 
 def _index(batch: CommitBenchmarkBatch, name: str) -> int | None:

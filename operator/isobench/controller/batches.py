@@ -3,7 +3,6 @@
 Money is granted by the write alone: an item may spend what the ledger holds for it once the ledger is written.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,29 +12,19 @@ from isobench.contracts.status import ClosingStatus, CommitBenchmarkBatchStatus,
 from isobench.controller.admission import AGENT_PARALLELISM, Admission
 from isobench.controller.api_errors import AlreadyExists
 from isobench.controller.app import Parts
-from isobench.controller.batch_children import child_manifest, facts, suspension, waits_for
+from isobench.controller.batch_children import child_manifest, suspension, waits_for
 from isobench.controller.batch_closing import Closings
 from isobench.controller.batch_jobs import closing_job, dataset_uri
-from isobench.controller.budgets import NoBudget, budget_of, has_ended, shared_usd
+from isobench.controller.batch_memory import BatchMemory
+from isobench.controller.budgets import NoBudget, budget_of, shared_usd
 from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key, Kind, Object, owner_uid
 from isobench.engine import ledger
 from isobench.engine.account import BUDGET, NAMESPACE_BUDGET
 from isobench.engine.batch_status import Facts, refused, status_of
 from isobench.engine.closing import Step
-from isobench.engine.plan import duplicates
 
 BETWEEN_WRITES = timedelta(seconds=5)
 _FOR_MONEY = (BUDGET, NAMESPACE_BUDGET)
-
-
-@dataclass
-class _Memory:
-    """What is known of a batch beside the object: the parsed spec, and rows that wait to be written."""
-
-    generation: int | None = None
-    batch: CommitBenchmarkBatch | None = None
-    rows: list[LedgerRow] | None = None
-    written_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,7 @@ class _Seen:
     @property
     def unfinished(self) -> list[Object]:
         """The items that have not ended, in the batch's order."""
-        return [child for _, child in sorted(self.children.items()) if not has_ended(child)]
+        return [self.children[row.index] for row in self.rows if row.outcome is None and row.index in self.children]
 
 
 class BatchReconciler:
@@ -68,7 +57,7 @@ class BatchReconciler:
         self._api, self._cache, self._clock = parts.api, parts.cache, parts.clock
         self._settings, self._wake = parts.settings, parts.wake
         self._admission = admission
-        self._memory: dict[Key, tuple[str, _Memory]] = {}
+        self._memory: dict[Key, BatchMemory] = {}
         self._closings = Closings(parts)
 
     async def reconcile(self, key: Key) -> datetime | None:
@@ -79,18 +68,18 @@ class BatchReconciler:
             return None
         memory = self._remembered(key, found)
         try:
-            before = CommitBenchmarkBatchStatus.parse(found.get("status") or {}, "status")
+            before = memory.status(found)
         except InvalidInput as problem:
             await self._api.event(found, "NewerStatus", f"{problem}: a newer operator wrote it; upgrade", "Warning")
             return None
         try:
-            batch = _read(found, memory)
+            batch = memory.batch(found)
         except InvalidInput as problem:
             await self._refuse(found, before, problem)
             return None
         return await self._advance(self._observed(found, batch, before, memory), memory)
 
-    async def _advance(self, seen: _Seen, memory: _Memory) -> datetime | None:
+    async def _advance(self, seen: _Seen, memory: BatchMemory) -> datetime | None:
         step, waiting = await self._closings.step(seen.found, seen.batch, seen.rows, seen.before.closing)
         status = self._status(seen, step, waiting)
         due = await self._write(seen, memory, status)
@@ -105,20 +94,17 @@ class BatchReconciler:
         return min((time for time in again if time is not None), default=None)
 
     def _observed(
-        self, found: Object, batch: CommitBenchmarkBatch, before: CommitBenchmarkBatchStatus, memory: _Memory
+        self, found: Object, batch: CommitBenchmarkBatch, before: CommitBenchmarkBatchStatus, memory: BatchMemory
     ) -> _Seen:
         """The batch with its ledger as it is to be written: settled, and with what may be granted now."""
-        known = dict(facts(batch, self._cache.children_of(found["metadata"]["uid"])))
-        children = {child.index: item for child, item in known.items()}
-        settled = ledger.observed(before.ledger if memory.rows is None else memory.rows, known)
-        open_items = {
-            row.item: children[row.index]
-            for row in settled
-            if row.outcome is None and not row.reserved_usd and row.item
-        }
-        held = {name: self._admission.granted_usd(item) or 0.0 for name, item in open_items.items()}
+        known = list(memory.children(batch, self._cache.children_of(found["metadata"]["uid"])))
+        children = {child.index: item for child, item in known}
+        settled = ledger.observed(before.ledger if memory.rows is None else memory.rows, [child for child, _ in known])
+        asking = [row for row in settled if row.outcome is None and not row.reserved_usd and row.item]
+        held = {row.item or "": self._admission.granted_usd(children[row.index]) or 0.0 for row in asking}
         rows = settled if batch.spec.suspend else ledger.granted(settled, held)
-        granted = [row.item for row, old in zip(rows, settled, strict=True) if row is not old and row.item]
+        written = {row.item for row in before.ledger if row.reserved_usd}
+        granted = [row.item for row in rows if row.reserved_usd and row.item and row.item not in written]
         memory.rows = rows
         return _Seen(found, batch, before, rows, children, granted)
 
@@ -163,7 +149,7 @@ class BatchReconciler:
             return None
         return Waiting.parse(waiting[0]["status"]["waiting"], "status.waiting")
 
-    async def _write(self, seen: _Seen, memory: _Memory, status: CommitBenchmarkBatchStatus) -> datetime | None:
+    async def _write(self, seen: _Seen, memory: BatchMemory, status: CommitBenchmarkBatchStatus) -> datetime | None:
         """Write ``status`` if it says anything new and is due; say when it will be due, if it is not yet."""
         if status == seen.before:
             return None
@@ -173,7 +159,7 @@ class BatchReconciler:
         if now < due:
             return due
         written = await self._api.put_status(BATCHES, seen.found, status.manifest())
-        memory.written_at = now
+        memory.wrote(written, status, now)
         await self._report(written, seen.before, status)
         return None
 
@@ -213,7 +199,7 @@ class BatchReconciler:
                 raise
 
     async def _suspend(self, seen: _Seen) -> None:
-        for child in seen.children.values():
+        for child in seen.unfinished:
             merge = suspension(seen.batch, child)
             if merge is not None:
                 await self._api.patch(ITEMS, seen.key.namespace, child["metadata"]["name"], merge)
@@ -230,33 +216,16 @@ class BatchReconciler:
         for name in seen.granted:
             self._wake(Key(ITEMS.plural, seen.key.namespace, name))
 
-    def _remembered(self, key: Key, found: Object) -> _Memory:
-        uid, memory = self._memory.get(key, ("", _Memory()))
-        if uid != found["metadata"]["uid"]:
+    def _remembered(self, key: Key, found: Object) -> BatchMemory:
+        uid = found["metadata"]["uid"]
+        if key not in self._memory or self._memory[key].uid != uid:
             self._forget(key)
-            memory = _Memory()
-            self._memory[key] = (found["metadata"]["uid"], memory)
-        return memory
+            self._memory[key] = BatchMemory(uid)
+        return self._memory[key]
 
     def _forget(self, key: Key) -> None:
         self._memory.pop(key, None)
         self._closings.forget(key)
-
-
-def _read(found: Object, memory: _Memory) -> CommitBenchmarkBatch:
-    """The batch that ``found`` is, parsed once a generation.
-
-    Raises:
-        InvalidInput: it asks for what can't be done.
-    """
-    generation = found["metadata"].get("generation")
-    if memory.batch is None or memory.generation != generation:
-        parsed = CommitBenchmarkBatch.parse({**found, "status": None}, "the batch")
-        problems: Sequence[str] = duplicates(parsed)
-        if problems:
-            raise InvalidInput("spec.commits", problems[:5])
-        memory.batch, memory.generation = parsed, generation
-    return memory.batch
 
 
 def _moved(before: CommitBenchmarkBatchStatus, after: CommitBenchmarkBatchStatus) -> bool:

@@ -46,6 +46,8 @@ def _row(row: LedgerRow | None, child: Child | None) -> LedgerRow:
     row = row or LedgerRow(index=child.index, item=child.name)
     if child.outcome is None:
         return row if row.outcome is None else row.model_copy(update={"outcome": None})
+    if (row.outcome, row.reserved_usd) == (child.outcome, 0.0) and row.spent_usd >= child.spent_usd:
+        return row
     return _closed(row, child.outcome, max(row.spent_usd, child.spent_usd))
 
 
