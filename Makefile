@@ -5,8 +5,8 @@ BIN = $(VENV)/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .PHONY: help demo demo-agent setup agent-env check format lint test test-tools test-agent test-all-pythons images \
-        cluster-up cluster-down cluster-status cluster-images cluster-programs cluster-ahead test-cluster soak lock crds chart bench-measurement bench-stopping \
-        bench-local-pipeline bench-probe bench-agent clean
+        cluster-up cluster-down cluster-status cluster-images cluster-ahead test-cluster soak lock crds chart \
+        bench-measurement bench-stopping bench-local-pipeline bench-probe bench-agent clean
 
 help:  ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ check: lint  ## The fast loop: about a minute, changes nothing.
 	@scripts/part.sh "fast tests" $(BIN)/pytest -n 2 tests/unit
 
 test: test-tools $(if $(CLUSTER),cluster-ahead) check test-all-pythons  ## Everything; CLUSTER=1: on the cluster too.
-	@scripts/part.sh "integration tests" $(BIN)/pytest -n 2 --durations=15 tests/integration
+	@scripts/part.sh "integration tests" $(BIN)/pytest -n 2 --dist loadgroup --durations=15 tests/integration
 	@$(MAKE) --no-print-directory test-agent
 	@scripts/part.sh "end-to-end tests" $(BIN)/pytest -n 2 --durations=15 tests/end_to_end
 	@$(if $(CLUSTER),$(MAKE) --no-print-directory test-cluster)
@@ -83,16 +83,12 @@ cluster-images: setup  ## Build the images offline-capable for the test cluster,
 	@$(CLUSTER_COMMAND) images
 
 test-cluster: setup  ## The tests on the cluster; needs root.
-	@scripts/part.sh "cluster programs" $(MAKE) --no-print-directory cluster-programs cluster-images
-	@scripts/part.sh "chart tests" $(BIN)/pytest -n 2 tests/chart
-	@scripts/part.sh "cluster tests" $(BIN)/pytest -n0 --durations=15 tests/cluster
+	@scripts/test_cluster.sh $(BIN)
 
-cluster-programs: setup
-	@$(CLUSTER_COMMAND) build
-
+# Builds beside the other tests, and below them, what the cluster's tests would wait for.
 cluster-ahead: setup
 	@mkdir -p .work
-	@nohup nice -n 15 $(MAKE) --no-print-directory cluster-programs cluster-images >.work/cluster-ahead.log 2>&1 &
+	@nohup nice -n 15 sh -c '$(CLUSTER_COMMAND) build && $(abspath $(BIN))/python -m cluster images' >.work/ahead.log 2>&1 &
 
 test-agent: agent-env  ## The agent with the real OpenHands, against a scripted provider.
 	@scripts/part.sh "agent tests" $(BIN)/pytest -n 2 --durations=15 tests/agent
