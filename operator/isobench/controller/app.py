@@ -29,6 +29,7 @@ from isobench.controller.work import Reconcilers, Work
 log = logging.getLogger(__name__)
 
 LAST_RECONCILES = 20.0  # seconds that reconciles may take to end after SIGTERM
+GC_THRESHOLDS = (20_000, 20, 50)  # parsed JSON has no cycles: looking for them often would cost milliseconds each time
 LOST_EVENT = 2.0  # seconds after which an event that only kopf has seen counts as lost
 
 
@@ -137,6 +138,7 @@ class App:
         for reflector in self._reflectors:
             await reflector.synced.wait()
         gc.freeze()  # what was listed lives long: a full collection need not walk it
+        gc.set_threshold(*GC_THRESHOLDS)
         await go_on()
 
     @property

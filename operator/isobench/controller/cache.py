@@ -6,6 +6,7 @@ Objects are parsed once and shared: never change one in place. Jobs are kept wit
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
+from isobench.controller.keeping import kept_of_item, kept_of_job
 from isobench.controller.kinds import BATCHES, ITEM_UID_LABEL, ITEMS, JOBS, Key, Kind, Object, owner_uid
 
 Listener = Callable[[Key, Object | None, Object | None], None]
@@ -113,9 +114,9 @@ class Cache:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self.items = Store(ITEMS, index=lambda item: owner_uid(item, BATCHES))
+        self.items = Store(ITEMS, index=lambda item: owner_uid(item, BATCHES), keep=kept_of_item)
         self.batches = Store(BATCHES)
-        self.jobs = Store(JOBS, index=_item_of_job, keep=_without_template)
+        self.jobs = Store(JOBS, index=_item_of_job, keep=kept_of_job)
 
     def store(self, plural: str) -> Store | None:
         """The store of the kind called ``plural``, if it is cached."""
@@ -153,8 +154,3 @@ def _newer(item: Object, before: Object) -> bool:
 
 def _item_of_job(job: Object) -> str | None:
     return owner_uid(job, ITEMS) or job["metadata"].get("labels", {}).get(ITEM_UID_LABEL)
-
-
-def _without_template(job: Object) -> Object:
-    spec = {name: value for name, value in job.get("spec", {}).items() if name != "template"}
-    return job | {"spec": spec}

@@ -11,7 +11,7 @@ from isobench.controller.api_errors import ApiError, Conflict, NotLeading
 from isobench.controller.cache import Cache
 from isobench.controller.clock import Clock
 from isobench.controller.deadlines import Deadlines
-from isobench.controller.kinds import BATCHES, ITEMS, Key, Kind, Object
+from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key, Kind, Object
 from isobench.controller.metrics import Metrics
 from isobench.controller.queue import BackOff, WorkQueue
 
@@ -132,6 +132,8 @@ class Work:
         """Wake what ``key``'s change concerns; a reconciler's own write does not wake the object it works on."""
         if not self.begun:
             return
+        if before and after and key.kind == JOBS.plural and _same_to_us(before, after):
+            return
         item = after or before or {}
         if key.kind in (ITEMS.plural, BATCHES.plural):
             self._wake_others(key)
@@ -145,6 +147,17 @@ class Work:
     def _wake_others(self, key: Key) -> None:
         if key != _reconciled.get():
             self.queue.add(key)
+
+
+def _same_to_us(before: Object, after: Object) -> bool:
+    """Whether a Job's change is one of the Job controller's steps in between, which nobody acts on."""
+    return _told(before) == _told(after)
+
+
+def _told(job: Object) -> tuple[object, ...]:
+    status = job["status"]
+    deleted = job["metadata"].get("deletionTimestamp")
+    return status["conditions"], bool(status.get("ready")), job["spec"].get("suspend"), deleted
 
 
 def _owner(item: Object, kind: Kind) -> Key | None:
