@@ -403,6 +403,13 @@ def test_a_command_that_was_refused_for_want_of_root_is_told_where_it_belongs(bu
     assert "system packages belong in the image" in failure_of(builder, request_for(tree, spec=spec)).message
 
 
+def test_a_command_that_was_killed_ran_out_of_memory_as_far_as_anybody_can_tell(builder, tree):
+    failure = failure_of(builder, request_for(tree, spec={"setup_commands": ["kill -KILL $$"]}))
+
+    assert failure.reason is Reason.OUT_OF_MEMORY
+    assert "raise environment.resources" in failure.message
+
+
 def test_no_python_here_names_what_is_wanted_and_what_is_here(tmp_path, person):
     tree = write_project(tmp_path / "tree", MODULES, declared='[project]\nrequires-python = "==3.8.*"\n')
     only = [Interpreter(Path(sys.executable), "3.13.0")]

@@ -8,6 +8,7 @@ from pathlib import Path
 from isobench.adapters.commands import CommandResult, RunCommand
 from isobench.contracts.reasons import ItemFailure, Reason
 
+_KILLED = 137  # as a shell tells of SIGKILL
 _LAST_CHARACTERS = 700
 
 
@@ -54,7 +55,15 @@ class BuildCommands:
     def failure(self, command: Sequence[str] | str, result: CommandResult) -> ItemFailure:
         """What a failed ``command`` means for the item."""
         name = command if isinstance(command, str) else " ".join([Path(command[0]).name, *command[1:3]])
-        how = "was ended at the build's time limit" if result.timed_out else f"failed (exit {result.exit_code})"
-        reason = Reason.DISK_FULL if "No space left on device" in result.tail else Reason.BUILD_FAILED
+        reason, how = _ending(result)
         lines = result.tail[-_LAST_CHARACTERS:] or "it printed nothing"
         return ItemFailure(reason, f"building {self.distribution}: `{name[:120]}` {how}; last lines: {lines}")
+
+
+def _ending(result: CommandResult) -> tuple[Reason, str]:
+    if result.timed_out:
+        return Reason.BUILD_FAILED, "was ended at the build's time limit"
+    if result.exit_code == _KILLED:
+        return Reason.OUT_OF_MEMORY, "was killed, as a rule for its memory: raise environment.resources"
+    full = "No space left on device" in result.tail
+    return Reason.DISK_FULL if full else Reason.BUILD_FAILED, f"failed (exit {result.exit_code})"
