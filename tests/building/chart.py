@@ -1,7 +1,8 @@
 """The chart as tests see it: rendered by a real helm, and the objects that come out."""
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,23 @@ class Release:
     def _helm(self, *arguments: str, values: dict[str, Any] | None = None) -> str:
         where = ("--kubeconfig", str(self.kubeconfig), "--namespace", self.namespace)
         return self.chart.run(*arguments, *where, values=values)
+
+
+@contextmanager
+def installed(
+    chart: Chart, kubeconfig: Path, kubectl: Callable[..., str], values: dict[str, Any] | None = None
+) -> Iterator[Release]:
+    """A release on an API server without nodes, until the block ends: then it, the kinds and all benchmarks are gone.
+
+    Without ``values`` nothing is installed yet.
+    """
+    release = Release(chart, kubeconfig)
+    if values is not None:
+        release.install(values)
+    try:
+        yield release
+    finally:
+        with suppress(Refused):
+            release.uninstall()
+        kubectl("delete", "crd", "--all", "--wait=true")
+        kubectl("delete", "jobs,pods,configmaps,leases", "--all", "--all-namespaces", "--force", "--grace-period=0")

@@ -22,14 +22,14 @@ def promtool():
     return program("promtool")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def api():
-    """A real API server, new for each file of tests."""
+    """A real API server; each file of tests leaves it without a release."""
     with api_server() as access:
         yield access
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kubectl(api):
     """Runs kubectl as the administrator and returns what it prints."""
     return functools.partial(run_kubectl, api.kubeconfig)

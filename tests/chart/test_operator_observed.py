@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from building.chart import MONITORING, Release
+from building.chart import MONITORING, installed
 from building.operator_process import account_kubeconfig, running
 from building.prometheus import scraping
 from cluster.operating import administrator, eventually
-from cluster.playing import SERVICE_ACCOUNTS, Stage
+from cluster.playing import Stage
 from generate_dashboards import DASHBOARDS
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import Cost, ResultSummary, StageName
@@ -101,17 +101,16 @@ def numbers(series):
 def observed(chart, api, kubectl, tmp_path_factory):
     """The panels without data after a run, and what was asked of Prometheus and of the objects then."""
     folder = tmp_path_factory.mktemp("observed")
-    Release(chart, api.kubeconfig).install(
-        {"tenants": [{"namespace": TEAM, "create": True, "caps": {"dollars": 50, "runningItems": 20}}]}
-    )
-    account = account_kubeconfig(folder, kubectl)
-    (rules,) = chart.objects(kinds=MONITORING).of("PrometheusRule")
-    return asyncio.run(_observed(folder, api.kubeconfig, account, kubectl, rules["spec"]))
+    tenants = [{"namespace": TEAM, "create": True, "caps": {"dollars": 50, "runningItems": 20}}]
+    with installed(chart, api.kubeconfig, kubectl, {"tenants": tenants}):
+        kubectl("create", "serviceaccount", "default", "--namespace", TEAM, check=False)  # may be there
+        account = account_kubeconfig(folder, kubectl)
+        (rules,) = chart.objects(kinds=MONITORING).of("PrometheusRule")
+        yield asyncio.run(_observed(folder, api.kubeconfig, account, kubectl, rules["spec"]))
 
 
 async def _observed(folder, admins, account, kubectl, rules):
     async with administrator(admins) as admin:
-        await admin.create(SERVICE_ACCOUNTS, TEAM, {"metadata": {"name": "default"}})
         stage = Stage(admin, TEAM)
         with (
             running(folder, account, kubectl, "first") as first,

@@ -1,12 +1,11 @@
 """A release on a real API server: installed, upgraded, rolled back, uninstalled, and refused where it would do harm."""
 
-import contextlib
 import json
 
 import pytest
 import yaml
 
-from building.chart import Refused, Release
+from building.chart import Refused, Release, installed
 from building.items import spec
 
 TENANTS = [
@@ -23,11 +22,8 @@ DEFINITION = "commitbenchmarks.isobench.dev"
 @pytest.fixture
 def release(chart, api, kubectl):
     """A release that is not installed yet; at the end nothing of it is left, its definitions neither."""
-    made = Release(chart, api.kubeconfig)
-    yield made
-    with contextlib.suppress(Refused):
-        made.uninstall()
-    kubectl("delete", "crd", "--all", "--wait=true")
+    with installed(chart, api.kubeconfig, kubectl) as made:
+        yield made
 
 
 def benchmark(name="one", namespace="default"):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from building.chart import Release
+from building.chart import installed
 from building.operator_process import account_kubeconfig, running
 from cluster.operating import administrator
 from cluster.playing import Stage
@@ -26,14 +26,17 @@ PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 def teams(chart, api, kubectl, tmp_path_factory):
     """Plays a scenario with both teams' namespaces while the operator runs."""
     folder = tmp_path_factory.mktemp("tenancy")
-    Release(chart, api.kubeconfig).install({"scope": "tenants", "tenants": TEAMS})
-    account = account_kubeconfig(folder, kubectl)
-    for team in ("team-a", "team-b"):
-        kubectl("create", "serviceaccount", "default", "--namespace", team)
+    with installed(chart, api.kubeconfig, kubectl, {"scope": "tenants", "tenants": TEAMS}):
+        account = account_kubeconfig(folder, kubectl)
+        for team in ("team-a", "team-b"):
+            kubectl("create", "serviceaccount", "default", "--namespace", team, check=False)  # may be there
+        yield _playing(folder, api.kubeconfig, account, kubectl)
 
+
+def _playing(folder, admins, account, kubectl):
     def play(scenario):
         async def played():
-            async with administrator(api.kubeconfig) as admin:
+            async with administrator(admins) as admin:
                 await scenario(Stage(admin, "team-a"), Stage(admin, "team-b"))
                 for team in ("team-a", "team-b"):
                     for item in (await admin.list(ITEMS, team)).items:
