@@ -157,3 +157,41 @@ def test_an_image_that_can_not_be_pulled_is_said_while_it_is_waited_for(play_ite
 
     waiting = play_item(steps)["status"]["waiting"]
     assert "not found" in waiting["message"]
+
+
+def test_a_node_that_is_gone_is_not_waited_for_for_ever(play_item, monkeypatch):
+    """What its kubelet would have to say, a finalizer keeps from being said."""
+    monkeypatch.setattr("isobench.controller.item_jobs.FIRST_LOOK", 0.05 * SECOND)
+    monkeypatch.setattr("isobench.controller.item_pods._NO_ANSWER", -60 * SECOND)
+    monkeypatch.setattr("isobench.engine.machine.BACK_OFF", 0 * SECOND)
+
+    async def steps(stage, _):
+        await stage.create()
+        pod = await stage.begin(PREPARE, conditions=[{"type": "Ready", "status": "False"}])
+        name = pod["metadata"]["name"]
+        held = {"metadata": {"finalizers": ["isobench.test/node-is-gone"]}}
+        await stage.admin.patch(PODS, stage.namespace, name, held)
+        await stage.admin.delete(PODS, stage.namespace, name)
+        await stage.job(PREPARE, 2)
+        return await stage.item(), await stage.jobs()
+
+    item, jobs = play_item(steps)
+    first = item["status"]["stages"][0]
+    assert (first["state"], first["reason"]) == ("Lost", "StageLost")
+    assert "does not say that it is gone" in first["message"]
+    assert jobs == ["prepare-2"], "the Job that was given up is deleted"
+
+
+def test_a_store_that_is_down_is_tried_again_and_holds_one_record(play_item, monkeypatch):
+    monkeypatch.setattr("isobench.engine.machine.BACK_OFF", 0 * SECOND)
+
+    async def steps(stage, _):
+        await stage.create()
+        await stage.pass_all(PREPARE, TIMING)
+        await stage.end(COLLECT, reason=Reason.STORE_UNAVAILABLE, message="connection refused")
+        await stage.end(COLLECT, 2)
+        return await stage.outcome()
+
+    item = play_item(steps)
+    assert condition_in(item["status"])["reason"] == "Recorded"
+    assert condition_in(item["status"], "RecordStored")["status"] == "True"

@@ -26,7 +26,7 @@ CANARY_PORT = 8080
 
 @pytest.fixture(autouse=True, scope="module")
 def _cluster_is_ready(cluster, kubectl):
-    pass  # cluster.load_images()
+    cluster.load_images()
     kubectl("apply", "--filename", str(ROOT / "crds"))
     kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
 
