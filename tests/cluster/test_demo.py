@@ -45,7 +45,7 @@ def test_cluster_and_machine_write_the_same_records(cluster, release, batch, nam
     template["output"]["store"] = f"s3://{BUCKET}/{namespace}"
     kubectl("apply", "-n", namespace, "-f-", input=yaml.safe_dump(on_cluster))
     assert local.wait(1200) == 0, (tmp_path / "log").read_text()
-    wait_until(lambda: is_over(kubectl, namespace), "the batch to end", 1200)
+    wait_until(lambda: is_over(cluster, namespace), "the batch to end", 1200)
     dataset = s3.get_object(Bucket=BUCKET, Key=f"{namespace}/demo/dataset.jsonl")["Body"].read().decode()
     (found, expected) = by_head(dataset), by_head((tmp_path / "data" / "demo.jsonl").read_text())
     assert len(expected) == len(batch["spec"]["commits"])
@@ -63,12 +63,10 @@ def start_locally(batch, folder):
         return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
 
 
-def is_over(kubectl, namespace):
-    conditions = json.loads(kubectl("get", "cbb", "demo", "-n", namespace, "-o", "json")).get("status", {})
-    return any(
-        condition["type"] == "Complete" and condition["status"] == "True"
-        for condition in conditions.get("conditions", [])
-    )
+def is_over(cluster, namespace):
+    path = f"/apis/isobench.dev/v1alpha1/namespaces/{namespace}/commitbenchmarkbatches/demo"
+    conditions = cluster.client.call("GET", path).get("status", {}).get("conditions", [])
+    return ("Complete", "True") in [(condition["type"], condition["status"]) for condition in conditions]
 
 
 def by_head(lines):

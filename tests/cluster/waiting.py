@@ -14,4 +14,4 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 120.0) -> 
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.05)
+        time.sleep(0.3)
