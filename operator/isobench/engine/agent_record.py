@@ -33,7 +33,7 @@ def with_attempt(
             "agent_iterations": attempt.iterations,
         }
     if record.measurement is not None:
-        sample = _sample(record.measurement, status, success, folder, attempt.model if attempt else model)
+        sample = _sample(record.measurement, status, success, folder, (attempt and attempt.model) or model)
         update["measurement"] = record.measurement.model_copy(update={"samples": [sample]})
     return record.model_copy(update=update)
 
