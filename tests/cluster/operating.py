@@ -124,7 +124,7 @@ async def operator(kubeconfig: Path, namespace: str, **settings) -> AsyncIterato
         made.append(Recorder(parts))
         return {ITEMS.plural: made[0], BATCHES.plural: made[0]}
 
-    chosen = {"namespaces": (namespace,), "release_namespace": namespace, "metrics_port": 0, "lease_seconds": 3}
+    chosen = {"namespaces": (namespace,), "release_namespace": namespace, "metrics_port": 0, "lease_seconds": 60}
     app = App(ControllerSettings(**chosen | settings), Connection(kubeconfig), make)
     stop = asyncio.Event()
     run = asyncio.create_task(app.run(stop))
@@ -148,7 +148,7 @@ class OperatorProcess:
             "release_namespace": namespace,
             "identity": identity,
             "metrics_port": "0",
-            "lease_seconds": "3",
+            "lease_seconds": "60",
             "log_format": "text",
         } | flags
         arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", value)]

@@ -7,19 +7,14 @@ import signal
 import pytest
 
 from cluster.faulty_proxy import faulty_proxy
-from cluster.operating import administrator, an_item, eventually, install_kinds, new_namespace, operator
+from cluster.operating import administrator, an_item, eventually, new_namespace, operator
 from isobench.controller.api_errors import AlreadyExists, Conflict, Invalid, Unavailable
 from isobench.controller.kinds import EVENTS, ITEMS, LEASES, Key
 
 
 @pytest.fixture(scope="module")
-def proxy(api, tmp_path_factory):
-    async def install():
-        async with administrator(api.kubeconfig) as admin:
-            await install_kinds(admin)
-
-    asyncio.run(install())
-    with faulty_proxy(api, tmp_path_factory.mktemp("proxy")) as proxy:
+def proxy(kinds, tmp_path_factory):
+    with faulty_proxy(kinds, tmp_path_factory.mktemp("proxy")) as proxy:
         yield proxy
 
 

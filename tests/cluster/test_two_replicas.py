@@ -4,20 +4,10 @@ import asyncio
 import signal
 from contextlib import contextmanager
 
-import pytest
-
-from cluster.operating import OperatorProcess, administrator, an_item, eventually, install_kinds, new_namespace
+from cluster.operating import OperatorProcess, administrator, an_item, eventually, new_namespace
 from isobench.controller.kinds import ITEMS
 
-
-@pytest.fixture(scope="module")
-def installed(api):
-    async def install():
-        async with administrator(api.kubeconfig) as admin:
-            await install_kinds(admin)
-
-    asyncio.run(install())
-    return api
+SOON = "5"  # seconds until a silent leader is followed
 
 
 @contextmanager
@@ -34,27 +24,45 @@ def operators(kubeconfig, namespace, *identities, **flags):
             process.end()
 
 
-async def writer(admin, namespace):
-    """Who wrote the item last."""
-    item = await admin.get(ITEMS, namespace, "one")
-    return item.get("status", {}).get("waiting", {}).get("why")
+class History:
+    """Who wrote the item, write by write, followed from its creation on."""
+
+    def __init__(self, admin, item):
+        self._admin, self._metadata = admin, item["metadata"]
+        self._told = []
+
+    async def follow(self):
+        """Take down every write, for ever."""
+        namespace, version = self._metadata["namespace"], self._metadata["resourceVersion"]
+        async for event in self._admin.watch(ITEMS, namespace, "", version):
+            if event.type == "MODIFIED":
+                self._told.append((int(event.item["metadata"]["resourceVersion"]), _writer(event.item)))
+
+    async def has(self, identity):
+        """Wait until ``identity`` has written."""
+        await eventually(lambda: any(who == identity for _, who in self._told))
+
+    async def writers(self):
+        """Who has written up to now."""
+        item = await self._admin.get(ITEMS, self._metadata["namespace"], self._metadata["name"])
+        await eventually(lambda: self._told[-1][0] >= int(item["metadata"]["resourceVersion"]))
+        return [who for _, who in self._told]
 
 
-async def writes(admin, namespace, version):
-    """Who wrote the item since ``version``, write by write."""
-    told = []
-    async for event in admin.watch(ITEMS, namespace, "", version, seconds=1):
-        if event.type == "MODIFIED":
-            told.append(event.item["status"]["waiting"]["why"])
-    return told
+def _writer(item):
+    return item["status"]["waiting"]["why"]
 
 
-def story(installed, steps):
+def story(kinds, steps):
     async def told():
-        async with administrator(installed.kubeconfig) as admin:
+        async with administrator(kinds.kubeconfig) as admin:
             namespace = await new_namespace(admin)
-            item = await admin.create(ITEMS, namespace, an_item("one"))
-            return await steps(admin, namespace, item["metadata"]["resourceVersion"])
+            history = History(admin, await admin.create(ITEMS, namespace, an_item("one")))
+            following = asyncio.create_task(history.follow())
+            try:
+                return await steps(namespace, history)
+            finally:
+                following.cancel()
 
     return asyncio.run(told())
 
@@ -65,66 +73,60 @@ def followed_by(first, second, told):
     return set(told[:begins]) == {first} and set(told[begins:]) == {second}
 
 
-def test_a_killed_leader_is_followed_by_the_other(installed):
-    async def steps(admin, namespace, version):
-        with operators(installed.kubeconfig, namespace, "first") as [first]:
-            await eventually(lambda: _is(admin, namespace, "first"))
-            with operators(installed.kubeconfig, namespace, "second"):
+def test_a_killed_leader_is_followed_by_the_other(kinds):
+    async def steps(namespace, history):
+        with operators(kinds.kubeconfig, namespace, "first", lease_seconds=SOON) as [first]:
+            await history.has("first")
+            with operators(kinds.kubeconfig, namespace, "second", lease_seconds=SOON):
                 first.signal(signal.SIGKILL)
-                await eventually(lambda: _is(admin, namespace, "second"))
-                return await writes(admin, namespace, version)
+                await history.has("second")
+                return await history.writers()
 
-    assert followed_by("first", "second", story(installed, steps))
+    assert followed_by("first", "second", story(kinds, steps))
 
 
-def test_a_paused_leader_writes_nothing_when_it_wakes_and_ends(installed):
-    async def steps(admin, namespace, version):
-        with operators(installed.kubeconfig, namespace, "first") as [first]:
-            await eventually(lambda: _is(admin, namespace, "first"))
-            with operators(installed.kubeconfig, namespace, "second"):
+def test_a_paused_leader_writes_nothing_when_it_wakes_and_ends(kinds):
+    async def steps(namespace, history):
+        with operators(kinds.kubeconfig, namespace, "first", lease_seconds=SOON) as [first]:
+            await history.has("first")
+            with operators(kinds.kubeconfig, namespace, "second", lease_seconds=SOON):
                 first.signal(signal.SIGSTOP)
-                await eventually(lambda: _is(admin, namespace, "second"))
+                await history.has("second")
                 first.signal(signal.SIGCONT)
                 status, said = await first.ended()
-                return await writes(admin, namespace, version), status, said
+                return await history.writers(), status, said
 
-    told, status, said = story(installed, steps)
+    told, status, said = story(kinds, steps)
     assert followed_by("first", "second", told)
     assert status == 1
     assert "does not hold Lease isobench-isobench" in said
     assert "Traceback" not in said
 
 
-def test_a_leader_that_is_told_to_end_lets_the_other_go_on_at_once(installed):
-    async def steps(admin, namespace, version):
-        with operators(installed.kubeconfig, namespace, "first", lease_seconds="3600") as [first]:
-            await eventually(lambda: _is(admin, namespace, "first"))
-            with operators(installed.kubeconfig, namespace, "second"):
+def test_a_leader_that_is_told_to_end_lets_the_other_go_on_at_once(kinds):
+    async def steps(namespace, history):
+        with operators(kinds.kubeconfig, namespace, "first") as [first]:
+            await history.has("first")
+            with operators(kinds.kubeconfig, namespace, "second"):
                 first.signal(signal.SIGTERM)
                 status, _ = await first.ended()
-                await eventually(lambda: _is(admin, namespace, "second"))
-                return await writes(admin, namespace, version), status
+                await history.has("second")
+                return await history.writers(), status
 
-    told, status = story(installed, steps)
+    told, status = story(kinds, steps)
     assert followed_by("first", "second", told)
     assert status == 0
 
 
-def test_another_release_over_the_same_namespace_refuses_to_start(installed):
-    async def steps(admin, namespace, _):
-        elsewhere = await new_namespace(admin)
-        with operators(installed.kubeconfig, namespace, "first"):
-            await eventually(lambda: _is(admin, namespace, "first"))
-            with operators(
-                installed.kubeconfig, namespace, "other", release="nightly", release_namespace=elsewhere
-            ) as [other]:
+def test_another_release_over_the_same_namespace_refuses_to_start(kinds):
+    async def steps(namespace, history):
+        elsewhere = {"release": "nightly", "release_namespace": "default"}
+        with operators(kinds.kubeconfig, namespace, "first"):
+            await history.has("first")
+            with operators(kinds.kubeconfig, namespace, "other", **elsewhere) as [other]:
                 return namespace, *await other.ended()
 
-    namespace, status, said = story(installed, steps)
+    namespace, status, said = story(kinds, steps)
     assert status == 1
     assert f"release {namespace}/isobench already serves controllerName 'isobench' in {namespace}" in said
     assert "Traceback" not in said
-
-
-async def _is(admin, namespace, identity):
-    return await writer(admin, namespace) == identity
