@@ -11,7 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from isobench.adapters.agents.openhands.adapter import CHILD_ENVIRONMENT, PACKAGE, OpenHands, Retries
+from isobench.adapters.agents.openhands.adapter import CHILD_ENVIRONMENT, OpenHands, Retries
+from isobench.adapters.agents.openhands.bootstrap import PACKAGE
 from isobench.adapters.agents.protocol import AgentCommand, AgentEnd, AgentTask
 from isobench.adapters.models.gateway_process import Gateway, running_gateway
 from isobench.adapters.models.ledger import read_entries

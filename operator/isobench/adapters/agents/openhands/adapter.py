@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from isobench.adapters.agents.openhands import bootstrap
+from isobench.adapters.agents.openhands.bootstrap import PACKAGE
 from isobench.adapters.agents.protocol import AgentCommand, AgentEnd, AgentTask
 from isobench.engine.agent_end import How
 from isobench.engine.money import PRICED_TOKENS
@@ -19,7 +20,6 @@ ENVIRONMENT_FOLDER = ".venv-agent"
 END_BYTES = 64 * 1024
 IMPORT_SECONDS = 60
 
-PACKAGE = Path(__file__).parents[3]
 IMAGE = Path("/opt/openhands")
 """Where images/agent/Dockerfile puts the SDK, and what of isobench runs beside it."""
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+PACKAGE = Path(__file__).parents[3]
+"""isobench's folder, where this is read."""
+
 # By its folder, not by a search path: that would have to be listed, and may hold the packages of a whole installation.
 _LOAD = """
 import importlib, importlib.util, sys

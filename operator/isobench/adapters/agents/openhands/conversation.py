@@ -12,7 +12,6 @@ from openhands.tools.file_editor.exceptions import ToolError
 from openhands.tools.terminal import TerminalTool
 from pydantic import SecretStr
 
-import isobench
 from isobench.adapters.agents.openhands import bootstrap
 from isobench.adapters.agents.openhands.progress import Progress
 
@@ -82,7 +81,7 @@ def _inside(root: Path, editor: Callable[..., Any]) -> Callable[..., Any]:
 def _shell(folder: Path) -> Path:
     """A program that the terminal can start for bash: it shuts itself out of the SDK's installation first."""
     script = folder / "shell"
-    command = shlex.join(bootstrap.command(sys.executable, Path(isobench.__file__).parent, "shell"))
+    command = shlex.join(bootstrap.command(sys.executable, bootstrap.PACKAGE, "shell"))
     script.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
     script.chmod(0o700)
     return script
