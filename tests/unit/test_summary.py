@@ -95,6 +95,7 @@ def test_machines_read_the_same_as_strict_json():
         "unfinished": 1,
         "reasons": {"Recorded": 1, "NoTest": 1},
         "verdicts": {"same": 1},
+        "agents": {},
         "seconds": {"prepare": 1.5},
         "measured_usd": 0.5,
     }

@@ -21,6 +21,9 @@ def print_summary(tally: Tally, console: Console, state: BatchState) -> None:
     if tally.verdicts:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in tally.verdicts.most_common())
         console.print(f"verdicts on base:head: {verdicts}", highlight=False)
+    if tally.agents:
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in tally.agents.most_common())
+        console.print(f"agents: {outcomes}", highlight=False)
     longest_first = sorted(tally.seconds.items(), key=lambda stage_seconds: -stage_seconds[1])
     times = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in longest_first)
     console.print(f"time went to: {times or 'nothing'}; models cost ${tally.measured_usd:.4f}", highlight=False)

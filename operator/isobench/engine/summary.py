@@ -14,6 +14,7 @@ class Tally:
 
     reasons: Counter[Reason] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
+    agents: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[StageName, float] = field(default_factory=lambda: defaultdict(float))
     measured_usd: float = 0.0
     unfinished: int = 0
@@ -27,6 +28,8 @@ class Tally:
             self.reasons[Reason(outcome.reason)] += 1
         if status.result is not None:
             self.verdicts[_verdict(status)] += 1
+            if status.result.agent_outcome is not None:
+                self.agents[status.result.agent_outcome] += 1
         for stage in status.stages:
             if stage.started_at is not None and stage.finished_at is not None:
                 self.seconds[stage.name] += _own_seconds(stage.started_at, stage.finished_at, stage.overhead_seconds)
@@ -50,6 +53,7 @@ class Tally:
             "unfinished": self.unfinished,
             "reasons": {reason.value: count for reason, count in self.reasons.most_common()},
             "verdicts": dict(self.verdicts.most_common()),
+            "agents": dict(self.agents.most_common()),
             "seconds": {stage.value: round(seconds, 3) for stage, seconds in self.seconds.items()},
             "measured_usd": self.measured_usd,
         }

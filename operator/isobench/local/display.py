@@ -49,8 +49,16 @@ def plain_lines(echo: Echo) -> Listener:
 def ending(event: ItemEnded) -> str:
     """An item's end in one line."""
     if event.reason.consequence.family is Family.DONE and event.result is not None:
-        return f"{event.reason}, {measured(event.result)}"
+        return f"{event.reason}, {measured(event.result)}{attempted(event.result)}"
     return f"{event.reason}: {event.message}" if event.message else str(event.reason)
+
+
+def attempted(result: ResultSummary) -> str:
+    """What became of an agent, if one was started: `; agent succeeded, faster 3.1x`."""
+    if result.agent_outcome is None:
+        return ""
+    timed = f", {result.agent_verdict} {result.agent_speedup:.3g}x" if result.agent_speedup is not None else ""
+    return f"; agent {result.agent_outcome}{timed}"
 
 
 def measured(result: ResultSummary) -> str:
