@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import kopf
@@ -19,6 +20,8 @@ from isobench.controller.scope import serves
 from isobench.controller.settings import ControllerSettings
 
 log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 30
 
 Wake = Callable[[Key, str], None]
 """Told which of our objects has which resource version."""
@@ -35,30 +38,26 @@ class Kopf:
         self._stop = threading.Event()
 
     async def run(self) -> None:
-        """Run until cancelled.
-
-        Raises:
-            RuntimeError: kopf ended by itself.
-        """
+        """Run until cancelled; a kopf that ends by itself is started again, and nothing waits for it meanwhile."""
         loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        registry = self._registry(loop)
-
-        def work() -> None:
-            try:
-                asyncio.run(self._operate(registry))
-            except Exception:
-                log.exception("kopf failed")
-            finally:
-                if not self._stop.is_set():
-                    loop.call_soon_threadsafe(ended.set)
-
-        threading.Thread(target=work, name="kopf", daemon=True).start()
         try:
-            await ended.wait()
+            while True:
+                ended = asyncio.Event()
+                threading.Thread(target=self._work, args=(loop, ended), name="kopf", daemon=True).start()
+                await ended.wait()
+                log.warning("kopf ended by itself and is started again in %d s", AGAIN_SECONDS)
+                await asyncio.sleep(AGAIN_SECONDS)
         finally:
             self._stop.set()
-        raise RuntimeError("kopf ended by itself; its log lines say why")
+
+    def _work(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+        """One life of kopf, in its thread."""
+        try:
+            asyncio.run(self._operate(self._registry(loop)))
+        except Exception:
+            log.exception("kopf failed")
+        finally:
+            _call(loop, ended.set)
 
     async def _operate(self, registry: kopf.OperatorRegistry) -> None:
         namespaces = self._settings.namespaces
@@ -89,7 +88,13 @@ class Kopf:
         @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)
         async def changed(body: Any, **_: Any) -> None:
             if serves(self._settings, body):
-                loop.call_soon_threadsafe(self._wake, Key.of(kind, body), body["metadata"]["resourceVersion"])
+                _call(loop, self._wake, Key.of(kind, body), body["metadata"]["resourceVersion"])
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
+    """Call ``function`` on the controller's loop; one that is closed has nobody left to be told."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
 
 
 def _kopf_settings() -> kopf.OperatorSettings:
