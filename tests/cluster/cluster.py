@@ -28,6 +28,7 @@ from cluster.watching import Client
 
 NODE = "isobench-node"
 S3_PORT, GIT_PORT = 7070, 8080
+BUCKET = "isobench"
 _DEBIAN = {
     "containerd": "containerd",
     "runc": "runc",
@@ -213,11 +214,12 @@ class Cluster:
         (self.folder / "started.json").write_text(json.dumps(list(programs)))
 
     def _write_files(self) -> None:
-        for place in ("git", "s3", "volumes"):
-            (self.folder / place).mkdir(exist_ok=True)
+        for place in ("git", f"s3/{BUCKET}", "volumes"):
+            (self.folder / place).mkdir(parents=True, exist_ok=True)
         self.plane.write_files()
         keys = {"AWS_ACCESS_KEY_ID": secrets.token_hex(10), "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20)}
         (self.folder / "s3-credentials.json").write_text(json.dumps(keys))
+        (self.folder / "s3-credentials.env").write_text("".join(f"{name}={key}\n" for name, key in keys.items()))
         if self.profile.real:
             self.node.write_files()
 
@@ -280,6 +282,6 @@ def summary(cluster: Cluster) -> dict[str, Any]:
     facts: dict[str, Any] = {"state": "up" if not stopped else "broken", "not running": stopped}
     facts |= {"KUBECONFIG": cluster.plane.kubeconfig, "kubectl": binaries.folder() / "kubectl"}
     if cluster.profile.real:
-        facts |= {"S3 server": cluster.s3_endpoint, "S3 credentials": cluster.folder / "s3-credentials.json"}
+        facts |= {"S3 server": cluster.s3_endpoint, "S3 credentials": cluster.folder / "s3-credentials.env"}
         facts |= {"git server": cluster.git_url, "its folder": cluster.git_folder, "images": cluster.images.names()}
     return {name: value for name, value in facts.items() if value}

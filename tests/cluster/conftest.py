@@ -1,13 +1,10 @@
-"""What the cluster's tests share: the cluster, a namespace of one's own, kubectl and the store.
-
-With KUBECONFIG set, an existing cluster is used: images come from its registry, and its S3 server is named by
-ISOBENCH_S3_ENDPOINT, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
-"""
+"""What the cluster's tests share: the cluster, a namespace of one's own, kubectl and the store."""
 
 import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from cluster.api_server import Access, api_server
 from cluster.cluster import Cluster
 from cluster.playing import a_stage, item_operator
 from cluster.profiles import REAL
+from cluster.releases import installed
 
 STORE_SECRET = "isobench-store"
 BUCKET = "isobench"
@@ -80,14 +78,23 @@ def kubectl(cluster) -> Callable[..., str]:
 
 @pytest.fixture
 def namespace(cluster) -> Iterator[str]:
+    """A namespace of one test's own."""
+    with a_namespace(cluster) as name:
+        yield name
+
+
+@contextmanager
+def a_namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace that enforces restricted Pod Security and has the store's credentials; gone at the end."""
     name = f"test-{secrets.token_hex(4)}"
     labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
     store = {"metadata": {"name": STORE_SECRET}, "stringData": cluster.s3_credentials}
     cluster.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
     cluster.client.call("POST", f"/api/v1/namespaces/{name}/secrets", store)
-    yield name
-    cluster.client.call("DELETE", f"/api/v1/namespaces/{name}")
+    try:
+        yield name
+    finally:
+        cluster.client.call("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +113,11 @@ def s3(cluster):
     if BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
         client.create_bucket(Bucket=BUCKET)
     return client
+
+
+@pytest.fixture(scope="session")
+def release(cluster, kubectl):
+    """The chart, installed with the images under test; it serves objects whose controllerName is its namespace."""
+    cluster.load_images()
+    with installed(cluster.plane.kubeconfig, kubectl) as made:
+        yield made
