@@ -159,12 +159,6 @@ class OperatorProcess:
             stderr=self._told,
         )
 
-    def leads(self) -> bool:
-        """Whether it has logged that it leads."""
-        told = self._log()
-        assert self._process.poll() is None, told
-        return "leading" in told
-
     def signal(self, number: int) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
