@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from isobench.adapters.agents.registry import agent_of
+from isobench.adapters.agents.registry import agent_in_image, agent_of
 from isobench.adapters.git.agent_repository import create_agent_repository
 from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.inputs import Supplies
@@ -33,6 +33,8 @@ class AgentBench:
     budget: BatchBudget
     turns: Turns
     clock: Clock
+    contained: bool
+    """Whether agents run in containers of their image."""
 
     def ports(self, item: Item, repository: Callable[[], RepoManager], supervisor: SupervisorOf) -> AgentPorts:
         """The ports of the stage for ``item``."""
@@ -45,7 +47,7 @@ class AgentBench:
             clock=self.clock,
             rooms=self.root.agents,
             scratch=self.root.temporary,
-            agent=agent_of,
+            agent=agent_in_image if self.contained else agent_of,
             repository=make_repository,
             supervisor=supervisor,
             model=lambda request: self._model(item, request),

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from isobench.adapters.agents.openhands.adapter import OpenHandsInImage
-from isobench.adapters.agents.protocol import Agent
-from isobench.adapters.agents.registry import agent_of
+from isobench.adapters.agents.registry import agent_in_image
 from isobench.adapters.agents.supervisor import Supervisor
 from isobench.adapters.files import read_model
 from isobench.adapters.isolation.probe_runner import ProbeRunner
@@ -18,7 +16,6 @@ from isobench.adapters.models.llm import LLMConfigManager
 from isobench.contracts.pod import PROBE, PodRequest
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import ItemFailure, Reason
-from isobench.contracts.spec import AgentSpec
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.engine.probe_request import highest_cores
 from isobench.stages import agent as attempting
@@ -43,7 +40,7 @@ def agent(request: PodRequest) -> StageResult:
             clock=now,
             rooms=_rooms(pod),
             scratch=request.places.scratch,
-            agent=_agent_of,
+            agent=agent_in_image,
             repository=lambda prepared, path: _copy(pod.agent_repository, path),
             supervisor=lambda prepared, readable, writable: _supervisor(pod),
             model=lambda asked: _model(pod, asked),
@@ -81,10 +78,6 @@ def build_agent(request: PodRequest) -> StageResult:
 
 def _rooms(pod: Pod) -> Path:
     return pod.root / "agents"
-
-
-def _agent_of(asked: AgentSpec) -> Agent:
-    return OpenHandsInImage() if asked.kind == "openhands" else agent_of(asked)
 
 
 def _copy(repository: Path, path: Path) -> Path:

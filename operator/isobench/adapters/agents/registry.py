@@ -32,5 +32,14 @@ AGENTS: Mapping[str, Callable[[AgentSpec], Agent]] = {
 
 
 def agent_of(asked: AgentSpec) -> Agent:
-    """The agent that ``asked`` names."""
+    """The agent that ``asked`` names, as it is on this machine."""
     return AGENTS[asked.kind](asked)
+
+
+def agent_in_image(asked: AgentSpec) -> Agent:
+    """The agent that ``asked`` names, as its image has it."""
+    if asked.kind != "openhands":
+        return agent_of(asked)
+    from isobench.adapters.agents.openhands.adapter import OpenHandsInImage
+
+    return OpenHandsInImage()
