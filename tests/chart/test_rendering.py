@@ -180,3 +180,14 @@ def test_dashboards_carry_the_label_that_grafana_looks_for(chart):
 def test_a_value_that_makes_no_sense_is_refused_by_name(chart, values, said):
     with pytest.raises(Refused, match=said):
         chart.objects(values)
+
+
+def test_the_self_test_runs_at_home_and_its_benchmark_in_a_tenants_namespace(chart):
+    objects = chart.objects({"scope": "tenants", "tenants": [TEAM_A, TEAM_B]})
+    where = {
+        found["kind"]: found["metadata"]["namespace"]
+        for found in objects.all
+        if found["metadata"]["name"] == "isobench-test"
+    }
+    assert {kind for kind, place in where.items() if place == "isobench"} == {"ServiceAccount", "ConfigMap", "Pod"}
+    assert {kind for kind, place in where.items() if place == "team-a"} == {"Role", "RoleBinding", "Secret"}

@@ -1,0 +1,44 @@
+"""Releases of the chart on the real cluster, each with objects of its own."""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from building.chart import Chart, Refused, Release, helm_program
+
+KINDS = ("commitbenchmarks", "commitbenchmarkbatches")
+
+
+@contextlib.contextmanager
+def installed(kubeconfig: Path, kubectl: Callable[..., str], **chosen: Any) -> Iterator[Release]:
+    """A release in a namespace that enforces restricted Pod Security, until the block ends."""
+    place = f"isobench-{secrets.token_hex(3)}"
+    made = Release(Chart(helm_program()), kubeconfig, namespace=place)
+    kubectl("create", "namespace", place)
+    kubectl("label", "namespace", place, "pod-security.kubernetes.io/enforce=restricted")
+    adopt_definitions(kubectl, made)
+    try:
+        made.install(values(made) | chosen, "--wait", "--timeout=180s")
+        yield made
+    finally:
+        with contextlib.suppress(Refused):
+            made.uninstall()
+        kubectl("delete", "namespace", place, "--wait=false")
+
+
+def adopt_definitions(kubectl: Callable[..., str], release: Release) -> None:
+    """Make definitions that are there the release's, as docs/operating/upgrades.md says."""
+    for kind in KINDS:
+        there = ("crd", f"{kind}.isobench.dev")
+        if kubectl("get", *there, "--ignore-not-found"):
+            kubectl("label", *there, "--overwrite", "app.kubernetes.io/managed-by=Helm")
+            owner = f"meta.helm.sh/release-name={release.name}"
+            kubectl("annotate", *there, "--overwrite", owner, f"meta.helm.sh/release-namespace={release.namespace}")
+
+
+def values(release: Release, **operator: Any) -> dict[str, Any]:
+    """A release that serves objects of its own only."""
+    own = {"controllerName": release.namespace, "priorityClasses": {"create": False}}
+    return own | {"images": {"pullPolicy": "Never"}, "operator": operator}
