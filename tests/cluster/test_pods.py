@@ -1,0 +1,219 @@
+"""The pods of an item as the operator makes them, on the real cluster and without it: Jobs in, a record out.
+
+One item is prepared once, then timed again and again, each time under another rule of the network.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from building.bench import Bench
+from building.items import NOON
+from building.pods import status_after
+from building.repositories import git_bytes
+from building.swift_history import write_history
+from cluster.conftest import BUCKET, STORE_SECRET, a_namespace
+from cluster.waiting import wait_until
+from isobench.contracts.reasons import Reason
+from isobench.contracts.stage import StageResult
+from isobench.contracts.status import CommitBenchmarkStatus, StageName
+from isobench.controller.item import Item
+from isobench.controller.jobs.containers import Pod, worker
+from isobench.controller.jobs.policies import deny_all
+from isobench.controller.jobs.resources import SUPERVISOR
+from isobench.controller.jobs.stages import Addresses, Asked, stage_job
+from isobench.controller.jobs.volumes import claim
+from isobench.controller.kinds import Object
+from isobench.controller.settings import ControllerSettings
+from isobench.engine.artifacts import item_prefix
+from isobench.engine.facts import Start
+from isobench.engine.termination import parse
+
+PREPARE, TIMING, COLLECT = StageName.PREPARE, StageName.TIMING, StageName.COLLECT
+MEASURED = {"duration_changes", "human_performance", "version", "measurement", "api_manifest_paths"}
+QUICK = {"warmup": 0, "minPairs": 8, "maxPairs": 8, "memoryMib": 512, "scratchMib": 64}
+API_SERVER = "10.96.0.1:443"
+OPENS_A_SOCKET = """
+import hashlib, json, socket, time
+import swift
+
+start = time.perf_counter()
+swift.total(50_000)
+elapsed = time.perf_counter() - start
+try:
+    socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    seen = "opened"
+except PermissionError:
+    seen = "refused"
+print(json.dumps({"avg_ms": elapsed * 1000, "result_sha256": hashlib.sha256(seen.encode()).hexdigest()}))
+"""
+REFUSED, OPENED = (hashlib.sha256(seen.encode()).hexdigest() for seen in ("refused", "opened"))
+OPENS_THE_PODS: Object = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "opens"},
+    "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]},
+}
+
+
+@dataclass
+class Attempts:
+    """Runs the Jobs of one item, each attempt with the spec as it is changed for it, and reads what they say."""
+
+    kubectl: Callable[..., str]
+    namespace: str
+    object: Object
+    addresses: Addresses
+    settings: ControllerSettings
+    made: int = 0
+
+    def item(self, created: datetime = NOON, **changes: Any) -> Item:
+        """The item with ``changes`` to its spec; when it was ``created`` decides what its run is called."""
+        metadata = self.object["metadata"] | {"creationTimestamp": created.isoformat()}
+        return Item.read(self.object | {"metadata": metadata, "spec": self.object["spec"] | changes})
+
+    def apply(self, manifest: Object) -> None:
+        self.kubectl("apply", "-n", self.namespace, "-f-", input=json.dumps(manifest))
+
+    def run(self, stage: StageName, status: CommitBenchmarkStatus | None = None, **changes: Any) -> StageResult:
+        """One attempt, to its end."""
+        self.made += 1
+        item = self.item(**changes)
+        image = self.settings.environment_image
+        asked = Asked(item, Start(stage, self.made), status or CommitBenchmarkStatus(), image, self.addresses)
+        job = stage_job(asked, self.settings)
+        del job["metadata"]["ownerReferences"]  # there is no such object
+        self.apply(job)
+        name = job["metadata"]["name"]
+        wait_until(lambda: self._ended(name), f"the Job {name}", seconds=300)
+        return self._result(name, stage)
+
+    def _ended(self, name: str) -> bool:
+        job = json.loads(self.kubectl("get", "-n", self.namespace, f"job/{name}", "-o", "json"))
+        return any(found["type"] in ("Complete", "Failed") for found in job["status"].get("conditions", []))
+
+    def _result(self, name: str, stage: StageName) -> StageResult:
+        """What the first container said that failed, else the last."""
+        pods = self.kubectl("get", "-n", self.namespace, "pods", f"--selector=job-name={name}", "-o", "json")
+        (pod,) = json.loads(pods)["items"]
+        status = pod["status"]
+        states = [found["state"] for found in (*status.get("initContainerStatuses", ()), *status["containerStatuses"])]
+        messages = [state["terminated"]["message"] for state in states if state.get("terminated", {}).get("message")]
+        results = [parse(message, stage, self.made) for message in messages]
+        said = [result for result in results if isinstance(result, StageResult)]
+        assert said, json.dumps(status)
+        return next((result for result in said if not result.succeeded), said[-1])
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster):
+    cluster.load_images()
+    with a_namespace(cluster) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def swift(tmp_path_factory):
+    return write_history(tmp_path_factory.mktemp("source") / "swift", plain=0)
+
+
+@pytest.fixture(scope="module")
+def url(cluster, swift):
+    """Where the cluster's git server has the history."""
+    place = f"{secrets.token_hex(4)}/fast/swift.git"
+    git_bytes(swift.path, "clone", "--quiet", "--bare", str(swift.path), str(cluster.git_folder / place))
+    return f"{cluster.git_url}/{place}"
+
+
+@pytest.fixture(scope="module")
+def canary(namespace, kubectl):
+    """A canary like the release's."""
+    settings = ControllerSettings()
+    pod = Pod([worker("stage", "canary", json.dumps({"port": 8080}), settings, SUPERVISOR)], {}, seconds=3600)
+    manifest = {"apiVersion": "v1", "kind": "Pod"} | pod.manifest(settings) | {"metadata": {"name": "canary"}}
+    kubectl("apply", "-n", namespace, "-f-", input=json.dumps(manifest))
+    kubectl("wait", "-n", namespace, "pod/canary", "--for=condition=Ready", "--timeout=120s")
+    return kubectl("get", "-n", namespace, "pod/canary", "-o", "jsonpath={.status.podIP}") + ":8080"
+
+
+@pytest.fixture(scope="module")
+def attempts(cluster, namespace, kubectl, s3, swift, url, canary):
+    """An item that is prepared, whose test tries to open a socket."""
+    output = {"store": f"s3://{BUCKET}/{namespace}", "endpoint": cluster.s3_endpoint, "dataset": "demo"}
+    spec = {
+        "repository": {"url": url},
+        "commits": {"head": swift.merged},
+        "test": {"inline": OPENS_A_SOCKET},
+        "timing": QUICK,
+        "workspace": {"size": "1Gi"},
+        "output": output | {"secretRef": {"name": STORE_SECRET}},
+        "api": "swift.total",
+    }
+    uid = f"{secrets.token_hex(4)}-0000-4000-8000-000000000000"
+    metadata = {"name": "swift", "namespace": namespace, "uid": uid, "creationTimestamp": NOON.isoformat()}
+    item = {"apiVersion": "isobench.dev/v1alpha1", "kind": "CommitBenchmark", "metadata": metadata, "spec": spec}
+    volume = claim(Item.read(item), "isobench")
+    assert volume is not None
+    del volume["metadata"]["ownerReferences"]
+    addresses = Addresses(api_server=API_SERVER, canary=canary)
+    attempts = Attempts(kubectl, namespace, item, addresses, ControllerSettings(isolation_seconds=10))
+    attempts.apply(volume)
+    attempts.apply(deny_all(namespace))
+    prepared = attempts.run(PREPARE)
+    assert prepared.succeeded, prepared
+    assert prepared.facts["canary"] == "reached"
+    return attempts
+
+
+@pytest.fixture(scope="module")
+def record_of(attempts, s3, namespace):
+    """Times and collects the item with these changes, and returns its record."""
+
+    def record_of(created: datetime = NOON, **changes: Any) -> dict[str, Any]:
+        timed = attempts.run(TIMING, **changes)
+        assert timed.succeeded, timed
+        assert f"API server ({API_SERVER})" in timed.facts["isolation"]
+        collected = attempts.run(COLLECT, status_after(PREPARE, TIMING), created=created, **changes)
+        assert collected.succeeded, collected
+        key = f"{namespace}/{item_prefix(attempts.item(created).run_id, 'swift')}/record.json"
+        assert collected.artifacts.record_uri == f"s3://{BUCKET}/{key}"
+        return json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+
+    return record_of
+
+
+def test_while_another_policy_opens_the_pods_again_nothing_is_timed(attempts, kubectl, namespace):
+    attempts.apply(OPENS_THE_PODS)
+    timed = attempts.run(TIMING)
+    kubectl("delete", "-n", namespace, "networkpolicy/opens")
+    assert timed.reason is Reason.NETWORK_NOT_ISOLATED
+    assert "can be reached from a timing pod" in timed.message
+
+
+def test_the_record_is_the_local_one_and_says_what_kept_the_network_away(record_of, attempts, swift, tmp_path):
+    record = record_of()
+    isolation = record["measurement"]["isolation"]
+    assert (isolation["sandbox"], isolation["policy"]) == ("pod", "isobench-timing")
+    assert set(isolation["proof"]["tried"]) == {"canary", "API server", "DNS"}
+    assert isolation["before"]["inside"]["AF_INET"] == isolation["after"]["inside"]["AF_INET"] == "EACCES"
+    assert (isolation["before"]["pid_namespace"], isolation["before"]["shared_memory"]) == (True, "private")
+    assert record["measurement"]["arms"]["base"]["result_sha256"] == REFUSED
+    bench = Bench(tmp_path / "bench")
+    shared = {"test": {"inline": OPENS_A_SOCKET}, "api": "swift.total", "timing": QUICK}
+    assert bench.run("run", bench.manifest("demo", swift.path, [{"head": swift.merged}], **shared)).returncode == 0
+    (here,) = bench.rows("demo")
+    assert {key: record[key] for key in record.keys() - MEASURED} == {key: here[key] for key in here.keys() - MEASURED}
+    assert record["measurement"].keys() == here["measurement"].keys()
+    assert f"image={attempts.settings.environment_image};" in record["version"]
+
+
+def test_a_socket_is_opened_where_the_filter_was_waived_and_the_record_says_so(record_of):
+    measurement = record_of(NOON + timedelta(days=1), timing=QUICK | {"sockets": "loopback"})["measurement"]
+    assert measurement["arms"]["base"]["result_sha256"] == OPENED
+    assert measurement["isolation"]["before"]["sockets"] == "loopback"
