@@ -11,8 +11,8 @@ from isobench.controller.deadlines import Deadlines
 from isobench.controller.kinds import Key
 from isobench.controller.queue import FIRST_DELAY, LONGEST_DELAY, BackOff, WorkQueue
 
-A, B = Key("commitbenchmarks", "team", "a"), Key("commitbenchmarks", "team", "b")
-KEYS = st.sampled_from([Key("commitbenchmarks", "team", name) for name in "abcd"])
+A, B, C, D = (Key("commitbenchmarks", "team", name) for name in "abcd")
+KEYS = st.sampled_from([A, B, C, D])
 
 
 @dataclass
@@ -49,13 +49,13 @@ def test_a_key_that_changes_while_a_worker_has_it_comes_again_after_it():
     assert asyncio.run(story()) == (0, A)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "get", "done"]), KEYS), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from(["add", "urgent", "get", "done"]), KEYS), max_size=60))
 def test_no_key_is_lost_and_none_is_in_two_workers(steps):
     async def story():
         queue, working, owed = WorkQueue(FakeTime()), set(), set()
         for verb, key in steps:
-            if verb == "add":
-                queue.add(key)
+            if verb in ("add", "urgent"):
+                queue.add(key, urgent=verb == "urgent")
                 owed.add(key)
             elif verb == "get" and queue.depth():
                 given_out = await queue.get()
@@ -71,6 +71,32 @@ def test_no_key_is_lost_and_none_is_in_two_workers(steps):
 
     owed, left = asyncio.run(story())
     assert left == owed
+
+
+def test_what_is_under_way_comes_before_what_is_to_begin():
+    async def story():
+        queue = WorkQueue(FakeTime())
+        queue.add(A)
+        queue.add(B)
+        queue.add(C)
+        queue.add(B, urgent=True)
+        order = [await queue.get() for _ in range(3)]
+        return order, queue.depth()
+
+    assert asyncio.run(story()) == ([B, A, C], 0)
+
+
+def test_a_key_that_becomes_urgent_while_a_worker_has_it_is_next():
+    async def story():
+        queue = WorkQueue(FakeTime())
+        queue.add(A)
+        await queue.get()
+        queue.add(B)
+        queue.add(A, urgent=True)
+        queue.done(A)
+        return await queue.get()
+
+    assert asyncio.run(story()) == A
 
 
 def test_draining_gives_out_nothing_more_and_waits_for_the_workers():

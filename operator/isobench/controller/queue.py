@@ -1,6 +1,10 @@
-"""The work queue: a key waits at most once, is never in two workers, and comes back later after each failure."""
+"""The work queue: a key waits at most once, is never in two workers, and comes back later after each failure.
+
+Work that is under way comes before work that is to begin: a thousand new items don't hold up one whose Job has ended.
+"""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 from isobench.controller.kinds import Key
@@ -9,33 +13,39 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 60.0
 
 
 class WorkQueue:
-    """Keys to reconcile, first come, first served."""
+    """Keys to reconcile: urgent ones first, else first come, first served."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         """``monotonic`` says how long keys have waited."""
         self._monotonic = monotonic
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
+        self._ready: asyncio.PriorityQueue[tuple[bool, int, Key]] = asyncio.PriorityQueue()
+        self._order = itertools.count()
         self._waiting: dict[Key, float] = {}
+        self._urgent: set[Key] = set()
         self._working: set[Key] = set()
         self._again: set[Key] = set()
         self._closed = False
         self._quiet = asyncio.Event()
         self._quiet.set()
 
-    def add(self, key: Key) -> None:
+    def add(self, key: Key, *, urgent: bool = False) -> None:
         """Have ``key`` reconciled after this moment: now, or once more if a worker has it."""
-        if self._closed:
+        if self._closed or (key in self._waiting and (key in self._urgent or not urgent)):
             return
+        if urgent:
+            self._urgent.add(key)
         if key in self._working:
             self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting[key] = self._monotonic()
-            self._ready.put_nowait(key)
+            return
+        self._waiting.setdefault(key, self._monotonic())
+        self._ready.put_nowait((not urgent, next(self._order), key))
 
     async def get(self) -> Key:
         """The next key; nobody else gets it before `done`."""
-        key = await self._ready.get()
-        del self._waiting[key]
+        _, _, key = await self._ready.get()
+        while self._waiting.pop(key, None) is None:  # it was given out before, when it became urgent
+            _, _, key = await self._ready.get()
+        self._urgent.discard(key)
         self._working.add(key)
         self._quiet.clear()
         return key
@@ -45,14 +55,14 @@ class WorkQueue:
         self._working.discard(key)
         if key in self._again:
             self._again.discard(key)
-            self.add(key)
+            self.add(key, urgent=key in self._urgent)
         if not self._working:
             self._quiet.set()
 
     async def drain(self) -> None:
         """Take no more keys, give out none that wait, and return when no worker has one."""
         self._closed = True
-        self._ready = asyncio.Queue()
+        self._ready = asyncio.PriorityQueue()
         self._waiting.clear()
         await self._quiet.wait()
 

@@ -115,8 +115,8 @@ class Work:
         store = self._cache.store(key.kind)
         if store is None:
             return
-        item = await self._api.get(store.kind, key.namespace, key.name)
         known = store.get(key)
+        item = await self._api.get(store.kind, key.namespace, key.name)
         if item is not None:
             store.put(item)
         elif known is not None:
@@ -130,31 +130,30 @@ class Work:
 
     def _changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         """Wake what ``key``'s change concerns; a reconciler's own write does not wake the object it works on."""
-        if not self.begun:
+        item = after or before
+        if not self.begun or item is None:
             return
-        if before and after and key.kind == JOBS.plural and _same_to_us(before, after):
+        if key.kind == JOBS.plural:
+            if before is None or after is None or _told(before) != _told(after):
+                self._wake_owners(item)
             return
-        item = after or before or {}
-        if key.kind in (ITEMS.plural, BATCHES.plural):
-            self._wake_others(key)
-        for kind in (ITEMS, BATCHES):
-            owner = _owner(item, kind)
-            if owner is not None and kind is BATCHES and key.kind == ITEMS.plural:
-                self.deadlines.after(owner, COALESCED)
-            elif owner is not None:
-                self._wake_others(owner)
+        self._wake_others(key)
+        batch = _owner(item, BATCHES)
+        if batch is not None and batch != _reconciled.get():
+            self.deadlines.after(batch, COALESCED)
 
-    def _wake_others(self, key: Key) -> None:
+    def _wake_owners(self, job: Object) -> None:
+        for owner in (_owner(job, ITEMS), _owner(job, BATCHES)):
+            if owner is not None:
+                self._wake_others(owner, urgent=True)
+
+    def _wake_others(self, key: Key, *, urgent: bool = False) -> None:
         if key != _reconciled.get():
-            self.queue.add(key)
-
-
-def _same_to_us(before: Object, after: Object) -> bool:
-    """Whether a Job's change is one of the Job controller's steps in between, which nobody acts on."""
-    return _told(before) == _told(after)
+            self.queue.add(key, urgent=urgent)
 
 
 def _told(job: Object) -> tuple[object, ...]:
+    """What anybody acts on: the Job controller's steps in between are none of it."""
     status = job["status"]
     deleted = job["metadata"].get("deletionTimestamp")
     return status["conditions"], bool(status.get("ready")), job["spec"].get("suspend"), deleted
