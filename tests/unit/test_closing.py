@@ -64,6 +64,16 @@ def test_another_content_is_another_attempt_even_after_success_or_defeat():
     assert (mended.start.name, mended.start.attempt) == (PUBLISH, ATTEMPTS + 1)
 
 
+def test_an_attempt_at_another_content_is_waited_for_and_forgotten_without_a_job():
+    claimed = close([], BOTH, saw(JobEnd.GONE), NOON).attempts
+    other = [(EXPORT, "e2")]
+    running = close(claimed, other, saw(JobEnd.RUNNING), NOON)
+    assert (running.start, running.done) == (None, False)
+    gone = close(claimed, other, saw(JobEnd.GONE), NOON)
+    assert gone.attempts[0].state is StageState.LOST
+    assert (gone.start.of, gone.start.attempt) == ("e2", 2)
+
+
 def test_asked_again_with_the_same_facts_it_says_the_same():
     step = close([], BOTH, saw(JobEnd.RUNNING), NOON)
     once = close(step.attempts, BOTH, saw(JobEnd.RUNNING), NOON)

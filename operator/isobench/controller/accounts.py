@@ -85,13 +85,13 @@ class Accounts:
 
     def _is_open(self, wish: Wish) -> bool:
         item = self._item(wish.namespace, wish.name, wish.uid)
-        return item is not None and not has_ended(item)
+        return item is not None and not _over(item, wish.version)
 
     def _settled(self, namespace: str, account: Account) -> Account:
         """Without the holds of items that have ended, at what they spent, or are gone, at all that was held."""
         for uid, hold in account.holds.items():
             item = self._item(namespace, hold.item, uid)
-            if item is None or has_ended(item):
+            if item is None or _over(item, hold.asked_at):
                 account = account.settled(uid, None if item is None else spent_usd(item))
         living = {batch["metadata"]["uid"] for batch in self._cache.batches.all()}
         return account.without_budgets(account.spent.keys() - living - {NO_BUDGET})
@@ -173,3 +173,8 @@ class Accounts:
             elif reserved:
                 account = account.with_spent(budget, reserved)
         return account
+
+
+def _over(item: Object, asked_at: str) -> bool:
+    """Whether it has ended since it asked; one that ended before is about to begin again."""
+    return has_ended(item) and item["metadata"]["resourceVersion"] != asked_at

@@ -17,7 +17,7 @@ from isobench.controller.budgets import (
 )
 from isobench.controller.item import Item
 from isobench.controller.kinds import BATCHES, ITEMS, Key, Object, owner_uid
-from isobench.engine.account import BUDGET
+from isobench.engine.account import BUDGET, NAMESPACE_BUDGET
 from isobench.engine.admission import Candidate, Slots
 
 AGENT_PARALLELISM = "AgentParallelism"
@@ -171,7 +171,7 @@ class Admission:
         """Those that run, and those that were allowed to and have not begun."""
         uid = batch["metadata"]["uid"]
         children = {Key.of(ITEMS, child): child for child in self._cache.children_of(uid)}
-        running = {key for key, child in children.items() if live_stage(child) is StageName.AGENT}
+        running = {key for key, child in children.items() if _attempts(child)}
         allowed = {
             key: version
             for key, version in self._agents.pop(uid, {}).items()
@@ -186,6 +186,12 @@ def _candidate(item: Object) -> Candidate:
     metadata = item["metadata"]
     group = owner_uid(item, BATCHES) or ""
     return Candidate(metadata["uid"], metadata["namespace"], group, metadata["creationTimestamp"], metadata["name"])
+
+
+def _attempts(item: Object) -> bool:
+    """Whether its agent runs; one that is claimed may still wait for its turn or its money."""
+    waiting = item.get("status", {}).get("waiting", {}).get("why")
+    return live_stage(item) is StageName.AGENT and waiting not in (AGENT_PARALLELISM, BUDGET, NAMESPACE_BUDGET)
 
 
 def _reserved(batch: Object, item: str) -> bool:

@@ -4,7 +4,7 @@ import re
 
 from isobench.contracts.objects import CommitBenchmarkBatch
 from isobench.contracts.reasons import Reason
-from isobench.controller.budgets import has_ended, live_stage, spent_usd
+from isobench.controller.budgets import has_ended, spent_usd
 from isobench.controller.jobs.names import APP_LABELS, label_value, owner_of
 from isobench.controller.kinds import BATCH_LABEL, CONTROLLER_LABEL, ITEMS, Object
 from isobench.engine.ledger import Child
@@ -75,4 +75,4 @@ def suspension(batch: CommitBenchmarkBatch, child: Object) -> Object | None:
 def waits_for(child: Object) -> str | None:
     """Why nothing happens to it."""
     waiting = child.get("status", {}).get("waiting")
-    return waiting["why"] if waiting and live_stage(child) is None else None
+    return waiting["why"] if waiting else None

@@ -28,10 +28,9 @@ class Closings:
         self, found: Object, batch: CommitBenchmarkBatch, rows: Rows, attempts: Sequence[ClosingStatus]
     ) -> tuple[Step, Waiting | None]:
         """The next step of the batch's end, once every item has ended, and what it waits for."""
-        if not finished(batch.spec, rows):
-            return Step(tuple(attempts)), None
+        asked = wanted(batch, rows) if finished(batch.spec, rows) else []
         jobs = await seen_jobs(self._api, self._cache, found, attempts)
-        step = close(attempts, wanted(batch, rows), lambda one: jobs.get((one.name, one.attempt), _GONE), self._clock())
+        step = close(attempts, asked, lambda one: jobs.get((one.name, one.attempt), _GONE), self._clock())
         key, place = Key.of(BATCHES, found), _place(found)
         claims = step.start is not None and step.start.name is ClosingName.EXPORT and step.start not in attempts
         other = self._other(key, place) if claims else None

@@ -100,6 +100,7 @@ def wish_of(item: Item, budget: Budget) -> Wish:
         most_usd=most_usd(item),
         spent_usd=spent_usd(item.object),
         created=metadata["creationTimestamp"],
+        version=metadata["resourceVersion"],
     )
 
 

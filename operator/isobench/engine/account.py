@@ -33,6 +33,8 @@ class Wish:
     spent_usd: Decimal
     """What it has spent before."""
     created: str
+    version: str = ""
+    """The item's version when it asked: one that has ended may ask when a person wants it again."""
 
     @property
     def order(self) -> tuple[str, str]:
@@ -47,6 +49,8 @@ class Hold(Contract):
     budget: str
     reserved_usd: Decimal
     before_usd: Decimal
+    asked_at: str = ""
+    """The item's version when it asked."""
 
 
 class Account(Contract):
@@ -68,7 +72,13 @@ class Account(Contract):
 
     def held(self, wish: Wish) -> "Account":
         """With a hold for ``wish``; one that is there stays."""
-        hold = Hold(item=wish.name, budget=wish.budget, reserved_usd=wish.most_usd, before_usd=wish.spent_usd)
+        hold = Hold(
+            item=wish.name,
+            budget=wish.budget,
+            reserved_usd=wish.most_usd,
+            before_usd=wish.spent_usd,
+            asked_at=wish.version,
+        )
         return Account(holds={wish.uid: hold} | self.holds, spent=self.spent)
 
     def with_spent(self, budget: str, usd: Decimal) -> "Account":

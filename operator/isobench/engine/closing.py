@@ -47,9 +47,14 @@ def close(
     look: Callable[[ClosingStatus], SeenJob],
     now: datetime,
 ) -> Step:
-    """The next step to what is ``wanted``, in this order, each with the digest of its content."""
-    seen = tuple(_seen(attempt, look, now) for attempt in attempts)
+    """The next step to what is ``wanted``, in this order, each with the digest of its content.
+
+    An attempt at another content is not begun any more, and is waited for where it runs.
+    """
+    seen = tuple(_seen(attempt, look, now, begun=(attempt.name, attempt.of) not in wanted) for attempt in attempts)
     for name, digest in wanted:
+        if any(attempt.name is name and attempt.of != digest and not attempt.state.final for attempt in seen):
+            return Step(seen)
         tried = [attempt for attempt in seen if attempt.name is name and attempt.of == digest]
         if not tried:
             return _claim(seen, name, digest, now)
@@ -66,7 +71,10 @@ def close(
     return Step(seen, done=True)
 
 
-def _seen(attempt: ClosingStatus, look: Callable[[ClosingStatus], SeenJob], now: datetime) -> ClosingStatus:
+def _seen(
+    attempt: ClosingStatus, look: Callable[[ClosingStatus], SeenJob], now: datetime, *, begun: bool
+) -> ClosingStatus:
+    """The attempt as its Job is; without one it is lost if it was ``begun``, or seen before."""
     if attempt.state.final:
         return attempt
     job = look(attempt)
@@ -77,8 +85,8 @@ def _seen(attempt: ClosingStatus, look: Callable[[ClosingStatus], SeenJob], now:
             return _ended(attempt, StageState.SUCCEEDED, job.message, now)
         case JobEnd.FAILED:
             return _ended(attempt, StageState.FAILED, job.message, now)
-        case JobEnd.GONE if attempt.state is StageState.RUNNING:
-            return _ended(attempt, StageState.LOST, "its Job was deleted", now)
+        case JobEnd.GONE if begun or attempt.state is StageState.RUNNING:
+            return _ended(attempt, StageState.LOST, "its Job is gone", now)
         case JobEnd.GONE:
             return attempt
 
