@@ -1,4 +1,7 @@
-"""README's promises: every command block in it is run here, as it stands there."""
+"""README's promises: every command block in it is run here, as it stands there.
+
+But for the one on a cluster, which is run by tests/cluster/test_chart.py.
+"""
 
 import json
 import os
@@ -14,7 +17,7 @@ from building.swift_history import TEST
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-DEMO, THREE_COMMANDS, CHECK = BLOCKS
+DEMO, THREE_COMMANDS, DEMO_AGENT, PROVIDER, _, CHECK = BLOCKS
 A_COMMIT = "1a2b3c4"
 
 pytestmark = pytest.mark.slow
@@ -62,6 +65,32 @@ def test_the_demo_on_a_fresh_clone_finds_the_known_fixes(fresh_clone):
 
 
 @pytest.mark.timeout(900)
+def test_the_agents_demo_on_a_fresh_clone_has_one_attempt_for_each_outcome(fresh_clone):
+    done = run_block(DEMO_AGENT, fresh_clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in (fresh_clone / "data" / "demo-agent.jsonl").read_text().splitlines()]
+    succeeded = [row for row in rows if row["agent_success"]]
+    assert len(succeeded) == 1
+    assert len(rows) > 1
+    assert all(row["measurement"]["cost"]["measured_usd"] > 0 for row in succeeded)
+
+
+@pytest.mark.timeout(900)
+def test_a_providers_three_lines_without_a_key_say_which_is_missing_and_go_on(fresh_clone, swift, tmp_path):
+    shutil.copytree(fresh_clone / "config", tmp_path / "config", ignore=shutil.ignore_patterns(".env"))
+    commit = {"head": swift.merged, "test": {"inline": TEST}}
+    write_batch(tmp_path / "batch.yaml", {"commits": [commit], "template": {"repository": {"url": str(swift.path)}}})
+    bin_folder = Path(sys.executable).parent
+    block = PROVIDER.replace("make agent-env", "true")  # the agent's demo has run it
+    done = run_block(block, tmp_path, EDITOR="true", PATH=f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [dataset] = (tmp_path / "data").glob("*.jsonl")
+    [record] = map(json.loads, dataset.read_text().splitlines())
+    assert record["agent_success"] is False
+    assert record["agent_error"]
+
+
+@pytest.mark.timeout(900)
 def test_the_fast_checks_on_a_fresh_clone_pass_and_change_nothing(fresh_clone):
     before = tracked_changes(fresh_clone)
     done = run_block(CHECK, fresh_clone)
@@ -83,6 +112,12 @@ def test_your_own_repository_in_three_commands(swift, tmp_path):
     (dataset,) = (place / "data").iterdir()
     (record,) = dataset.read_text().splitlines()
     assert json.loads(record)["head_commit"] == swift.merged
+
+
+def write_batch(path, spec):
+    """A batch manifest."""
+    manifest = {"apiVersion": "isobench.dev/v1alpha1", "kind": "CommitBenchmarkBatch"}
+    path.write_text(json.dumps({**manifest, "metadata": {"name": "online"}, "spec": spec}))
 
 
 def tracked_changes(clone):
