@@ -15,10 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cluster import binaries, image_build, namespaces, provisioner
+from cluster import binaries, namespaces, provisioner
 from cluster.binaries import Missing
 from cluster.control_plane import ControlPlane, NotReady
 from cluster.fake_nodes import FakeNodes
+from cluster.image_build import ITEMS, ImageSet
 from cluster.images import Images
 from cluster.keeper import Program, Supervised
 from cluster.kubectl import kubectl
@@ -113,13 +114,13 @@ class Cluster:
         """The images on its node."""
         return Images(self.node.socket)
 
-    def load_images(self) -> None:
+    def load_images(self, images: ImageSet = ITEMS) -> None:
         """Build isobench's images of these sources, and put them on the node where they are not there yet.
 
         Raises:
             Missing: something has to be installed first.
         """
-        archive = image_build.ensure()
+        archive = images.ensure()
         if self.is_up():
             loaded = self.folder / f"loaded-{archive.stem}"
             with self._one_at_a_time():

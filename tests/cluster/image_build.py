@@ -8,59 +8,79 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.binaries import CACHE, Missing
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker.io/library/debian:trixie-slim"
-NAMES = ("operator", "worker", "environment")
 _STORE = CACHE / "containers"
-_SOURCES = (
-    *("Dockerfile", "images/environment", "operator", "pyproject.toml", "tests/cluster/offline"),
-    *(f"requirements/{name}.txt" for name in ("bootstrap", "operator", "worker")),
-)
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists", "var/log")
 
 
-def archive() -> Path:
-    """Where the archive of these sources' images is, or will be."""
-    return CACHE / "images" / f"{_key()}.tar"
+@dataclass(frozen=True)
+class ImageSet:
+    """Images that are built and loaded together, and everything that goes into them."""
+
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    after: "ImageSet | None" = None
+
+    def archive(self) -> Path:
+        """Where the archive of these sources' images is, or will be."""
+        return CACHE / "images" / f"{self.names[0]}-{_digest(self.sources)}.tar"
+
+    def ensure(self) -> Path:
+        """Build the images unless these sources' are there, and return the archive of all of them.
+
+        Raises:
+            Missing: a program is not here, or a build failed.
+        """
+        if self.after:
+            self.after.ensure()
+        target = self.archive()
+        if not target.exists():
+            with _one_build_at_a_time():
+                if not target.exists():
+                    _build(self.names, target)
+        return target
 
 
-def ensure() -> Path:
-    """Build the images unless these sources' are there, and return the archive of all of them.
+_BASE_SOURCES = ("images/environment", "pyproject.toml", "requirements/bootstrap.txt", "tests/cluster/offline")
+ITEMS = ImageSet(
+    ("operator", "worker", "environment"),
+    (*_BASE_SOURCES, "Dockerfile", "operator", "requirements/operator.txt", "requirements/worker.txt"),
+)
+AGENT = ImageSet(
+    ("agent",),
+    (
+        *(*_BASE_SOURCES, "images/agent", "requirements/agent.txt"),
+        *(f"operator/isobench/{folder}" for folder in ("probe", "adapters/agents")),
+    ),
+    after=ITEMS,
+)
 
-    Raises:
-        Missing: a program is not here, or a build failed.
-    """
-    target = archive()
-    if not target.exists():
-        with _one_build_at_a_time():
-            if not target.exists():
-                _build(target)
-    return target
 
-
-def _build(target: Path) -> None:
+def _build(names: tuple[str, ...], target: Path) -> None:
     for program, package in (("buildah", "buildah"), ("podman", "podman"), ("debootstrap", "debootstrap")):
         if shutil.which(program) is None:
             raise Missing(f"{package} is not installed: CLUSTER=1 scripts/install_test_tools.sh installs it on Debian")
     if not _exists(BASE):
         _build_base()
-    print("cluster: building the images", flush=True)
-    _run([str(ROOT / "scripts" / "build_images.sh"), *NAMES], {"BUILDER": _buildah(), "BUILD_OPTIONS": "--pull-never"})
-    _bud(ROOT / "tests" / "cluster" / "offline", "isobench-environment:dev")
+    print(f"cluster: building the images {', '.join(names)}", flush=True)
+    _run([str(ROOT / "scripts" / "build_images.sh"), *names], {"BUILDER": _buildah(), "BUILD_OPTIONS": "--pull-never"})
+    if "environment" in names:
+        _bud(ROOT / "tests" / "cluster" / "offline", "isobench-environment:dev")
     target.parent.mkdir(exist_ok=True)
-    for old in target.parent.glob("*.tar"):
+    for old in target.parent.glob(f"{names[0]}-*"):
         old.unlink()
-    partial = target.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    names = [f"docker.io/library/isobench-{name}:dev" for name in NAMES]
-    for name in names:
+    full = [f"docker.io/library/isobench-{name}:dev" for name in names]
+    for name in full:
         _run([*_buildah().split(), "tag", f"localhost/{Path(name).name}", name])
-    _run(["podman", *_storage(), "save", "--quiet", "--multi-image-archive", f"--output={partial}", *names])
+    partial = target.with_suffix(".partial")
+    _run(["podman", *_storage(), "save", "--quiet", "--multi-image-archive", f"--output={partial}", *full])
     partial.rename(target)
 
 
@@ -116,10 +136,9 @@ def _one_build_at_a_time() -> Iterator[None]:
         yield
 
 
-def _key() -> str:
-    """A digest of everything that goes into the images."""
+def _digest(sources: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for source in _SOURCES:
+    for source in sources:
         for path in sorted(_files(ROOT / source)):
             digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
