@@ -118,7 +118,7 @@ class OperatorProcess:
 
 @contextmanager
 def operator(cluster: Cluster, namespace: str, port: int) -> Iterator[OperatorProcess]:
-    """The operator over ``namespace``, as the chart starts it."""
+    """The operator over ``namespace``; without an election, whose writes go with time and not with items."""
     flags = {
         "kubeconfig": cluster.plane.kubeconfig,
         "namespace": namespace,
@@ -136,6 +136,7 @@ def operator(cluster: Cluster, namespace: str, port: int) -> Iterator[OperatorPr
                 sys.executable,
                 "-m",
                 "isobench.controller",
+                "--no-leader-election",
                 *(f"--{name}={value}" for name, value in flags.items()),
             ]
             process = subprocess.Popen(command, stderr=stream)

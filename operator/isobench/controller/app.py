@@ -4,13 +4,14 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from isobench import __version__
 from isobench.controller.api import Api
-from isobench.controller.api_errors import ApiError, Forbidden
+from isobench.controller.api_errors import Forbidden
 from isobench.controller.cache import Cache
 from isobench.controller.clock import Clock, ServerClock
 from isobench.controller.connection import Connection
@@ -24,13 +25,13 @@ from isobench.controller.settings import ControllerSettings
 from isobench.controller.transport import Hooks
 from isobench.controller.wakeup import Kopf
 from isobench.controller.web import serve
+from isobench.controller.witness import Witness
 from isobench.controller.work import Reconcilers, Work
 
 log = logging.getLogger(__name__)
 
 LAST_RECONCILES = 20.0  # seconds that reconciles may take to end after SIGTERM
 GC_THRESHOLDS = (20_000, 20, 50)  # parsed JSON has no cycles: looking for them often would cost milliseconds each time
-LOST_EVENT = 2.0  # seconds after which an event that only kopf has seen counts as lost
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,9 @@ class App:
         )
         self._work = Work(self._cache, self._api, self._metrics, self._clock, time.monotonic)
         self._reflectors = list(self._make_reflectors())
-        self._kopf = Kopf(settings, connection, self._seen_by_kopf)
+        self._kopf = Kopf(settings, connection, Witness(self._cache, self._work.refresh).saw)
         parts = Parts(self._api, self._cache, settings, self._clock, self._metrics, self._work.wake)
         self._reconcilers = make(parts)
-        self._refreshing: set[asyncio.Task[None]] = set()
         self._show_metrics()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -88,40 +88,35 @@ class App:
             port = await stack.enter_async_context(serve(self._settings.metrics_port, self._metrics, self.ready))
             log.info("started", extra={"version": __version__, "port": port})
             await self._refuse_overlap()
-            tasks = [
-                *(asyncio.create_task(reflector.run()) for reflector in self._reflectors),
-                asyncio.create_task(self._after_sync(self._kopf.run)),
-                asyncio.create_task(self._after_sync(self._lead)),
-            ]
-            stopped = asyncio.create_task(_wait(stop))
+            forever = [reflector.run() for reflector in self._reflectors]
+            forever += [self._after_sync(self._kopf.run), self._after_sync(self._lead)]
+            serving = asyncio.create_task(_together(forever))
+            stopped = asyncio.create_task(stop.wait())
             try:
-                done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
-                if stopped not in done:
-                    _raise_first(done)
+                await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+                if serving.done():
+                    serving.result()
                 await self._finish()
             finally:
-                await _cancel([stopped, *tasks])
+                await _cancel([serving, stopped])
 
     async def _lead(self) -> None:
+        """Work while the Lease is held."""
         if self._settings.leader_election:
             await self._election.acquire()
-            await self._refuse_overlap()
+            await _together([self._election.hold(), self._work_on()])
+        else:
+            await self._work_on()
+
+    async def _work_on(self) -> None:
+        """Work for as long as this process leads; nothing is written before everything has been listed anew."""
+        await self._refuse_overlap()
         for reflector in self._reflectors:
             await reflector.relist()
         self._work.begin()
         self._metrics.leads(True)
-        tasks = [
-            *(asyncio.create_task(self._work.work(self._reconcilers)) for _ in range(self._settings.workers)),
-            asyncio.create_task(self._work.deadlines.ring(self._work.wake)),
-        ]
-        if self._settings.leader_election:
-            tasks.append(asyncio.create_task(self._election.hold()))
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            _raise_first(done)
-        finally:
-            self._metrics.leads(False)
-            await _cancel(tasks)
+        workers = [self._work.work(self._reconcilers) for _ in range(self._settings.workers)]
+        await _together([self._work.deadlines.ring(self._work.wake), *workers])
 
     async def _finish(self) -> None:
         log.info("stopping")
@@ -173,27 +168,6 @@ class App:
             places = sorted({self._settings.release_namespace, *self._settings.namespaces})
             return [lease for place in places for lease in (await self._lease_api.list(LEASES, place, selector)).items]
 
-    def _seen_by_kopf(self, key: Key, version: str) -> None:
-        """kopf's watch is another than ours: what it saw must be here soon, or ours has lost an event."""
-        if self._behind(key, version):
-            asyncio.get_running_loop().call_later(LOST_EVENT, self._repair, key, version)
-
-    def _repair(self, key: Key, version: str) -> None:
-        if self._behind(key, version):
-            task = asyncio.create_task(self._refresh(key))
-            self._refreshing.add(task)
-            task.add_done_callback(self._refreshing.discard)
-
-    async def _refresh(self, key: Key) -> None:
-        try:
-            await self._work.refresh(key)
-        except ApiError as error:
-            log.warning("an event of %s may be lost: %s", key, error)
-
-    def _behind(self, key: Key, version: str) -> bool:
-        known = self._cache.get(key)
-        return known is None or int(known["metadata"]["resourceVersion"]) < int(version)
-
     def _show_metrics(self) -> None:
         queue, metrics = self._work.queue, self._metrics
         metrics.watch_queue(queue.depth, queue.oldest_age)
@@ -209,18 +183,18 @@ class App:
         )
 
 
-async def _wait(event: asyncio.Event) -> None:
-    await event.wait()
+async def _together(forever: Sequence[Coroutine[None, None, None]]) -> None:
+    """Run all of them until one ends, which none does but by an error: it is raised, and the others are cancelled."""
+    tasks = [asyncio.create_task(each) for each in forever]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await _cancel(tasks)
 
 
-def _raise_first(done: set[asyncio.Task[None]]) -> None:
-    """Raise what ended one of the tasks, which were to run for ever."""
-    for task in done:
-        task.result()
-    raise RuntimeError("a task that runs for ever ended")
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
