@@ -9,6 +9,8 @@ import pytest
 
 from agent.conversing import IMPATIENT, Attempt, Warm, converse, prepared
 from isobench.adapters.agents.openhands.adapter import OpenHands
+from isobench.contracts.configuration import Price
+from llmserver.metered import PRICE
 from llmserver.server import Script
 
 Talk = Callable[..., Attempt]
@@ -38,10 +40,11 @@ def talk(warm: Warm, tmp_path: Path) -> Iterator[Talk]:
             cap: float = 1.0,
             timeout: float = 20.0,
             max_calls: int | None = None,
+            price: Price = PRICE,
             stream: bool = False,
             api: Literal["auto", "chat", "responses"] = "auto",
         ) -> Attempt:
-            setting = prepared(tmp_path, warm, script, cap=cap, timeout=timeout, max_calls=max_calls)
+            setting = prepared(tmp_path, warm, script, cap=cap, timeout=timeout, max_calls=max_calls, price=price)
             attempt = opened.enter_context(setting)
             converse(attempt, OpenHands(retries=IMPATIENT, stream=stream, api=api), max_iterations, cap)
             return attempt

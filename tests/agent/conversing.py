@@ -16,12 +16,12 @@ from isobench.adapters.agents.openhands.bootstrap import PACKAGE
 from isobench.adapters.agents.protocol import AgentCommand, AgentEnd, AgentTask
 from isobench.adapters.models.gateway_process import Gateway, running_gateway
 from isobench.adapters.models.ledger import read_entries
+from isobench.contracts.configuration import Price
 from isobench.engine.money import Answer, Balance, Intent, Prices, Usage, balance
 from llmserver import ModelServer, Says, running_model
-from llmserver.metered import settings_for
+from llmserver.metered import PRICE, settings_for
 from llmserver.server import Script
 
-PRICES = Prices(input=Decimal(2), output=Decimal(8), cached=Decimal("0.5"))
 IMPATIENT = Retries(times=2, min_seconds=0, max_seconds=0)
 TARGET = "fast.py"
 
@@ -81,6 +81,7 @@ class Attempt:
     provider: ModelServer
     gateway: Gateway
     warm: Warm
+    price: Price = PRICE
     ended: list[AgentEnd] = field(default_factory=list)
 
     @property
@@ -122,7 +123,8 @@ class Attempt:
     @property
     def provider_charged(self) -> Decimal:
         """Dollars at list prices by the provider's own books."""
-        return sum((at_list_prices(says) for says in self.provider.books), Decimal(0))
+        prices = Prices.of(self.price)
+        return sum((prices.cost(_tokens(says)) for says in self.provider.books), Decimal(0))
 
     def task(self, max_iterations: int, budget_usd: float) -> AgentTask:
         return AgentTask(
@@ -134,13 +136,13 @@ class Attempt:
             budget_usd=budget_usd,
             timeout_seconds=120,
             model="m",
-            prices=PRICES,
+            prices=Prices.of(self.price),
             gateway=self.gateway,
         )
 
 
-def at_list_prices(says: Says) -> Decimal:
-    return PRICES.cost(Usage(says.prompt_tokens, says.completion_tokens, says.cached_tokens, says.reasoning_tokens))
+def _tokens(says: Says) -> Usage:
+    return Usage(says.prompt_tokens, says.completion_tokens, says.cached_tokens, says.reasoning_tokens)
 
 
 @contextmanager
@@ -153,6 +155,7 @@ def prepared(
     timeout: float = 20.0,
     max_calls: int | None = None,
     ledger: Path | None = None,
+    price: Price = PRICE,
 ) -> Iterator[Attempt]:
     """A repository, a gateway, and a provider behind it that follows the ``script`` made for the attempt."""
     book, socket = ledger or root / "ledger.jsonl", root / "gateway.sock"
@@ -161,9 +164,9 @@ def prepared(
     (repository / TARGET).write_text("total = sum(list(range(10)))\n")
     (root / "own").mkdir()
     with running_model([Says()]) as provider:
-        settings = settings_for(provider.base_url, book, cap, timeout, socket=socket, max_calls=max_calls)
+        settings = settings_for(provider.base_url, book, cap, timeout, socket=socket, max_calls=max_calls, price=price)
         with running_gateway(settings, root / "gateway.log") as gateway:
-            attempt = Attempt(root, book, provider, gateway, warm)
+            attempt = Attempt(root, book, provider, gateway, warm, price)
             provider.script[:] = script(attempt)
             yield attempt
 

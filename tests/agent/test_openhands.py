@@ -12,6 +12,7 @@ from agent.conftest import Talk
 from agent.conversing import TARGET, Attempt
 from isobench.adapters.agents.openhands.adapter import OpenHands
 from isobench.adapters.models.ledger import read_entries
+from isobench.contracts.configuration import Price
 from isobench.engine.money import charged_calls
 from llmserver import Asked, Breaks, Fails, Garbage, Hangs, Reply, Says
 from llmserver.metered import KEY
@@ -82,6 +83,18 @@ def test_the_budget_runs_out_midway(talk: Talk) -> None:
     assert attempt.end.how == "budget_exhausted"
     assert len(attempt.provider.asked) == 1
     assert attempt.provider_charged <= attempt.balance.charged_usd <= 0.08
+
+
+@pytest.mark.parametrize("cap", [0.0, 1e-6])
+def test_a_budget_that_is_too_small_for_one_call_asks_nothing(talk: Talk, cap: float) -> None:
+    attempt = talk(lambda _: [Says.finish()], cap=cap)
+    assert attempt.end.how == "budget_exhausted"
+    assert attempt.provider.asked == []
+
+
+def test_a_model_that_is_free_needs_no_budget(talk: Talk) -> None:
+    attempt = talk(lambda _: [run("echo 1"), Says.finish()], cap=0.0, price=Price(input=0.0, output=0.0))
+    assert attempt.end.finished
 
 
 def test_an_agent_that_repeats_itself_is_stuck(talk: Talk) -> None:

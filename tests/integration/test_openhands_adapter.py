@@ -64,7 +64,7 @@ def test_the_child_is_told_everything_by_its_standard_input_and_the_token_by_not
     assert "isobench-token" not in repr((command.arguments, command.environment, command.readable))
     assert told["input_usd_per_token"] == pytest.approx(3e-6)
     assert told["output_usd_per_token"] == pytest.approx(15e-6)
-    assert (told["model"], told["max_iterations"], told["budget_usd"]) == ("vendor/m", 7, 0.5)
+    assert (told["model"], told["max_iterations"]) == ("vendor/m", 7)
     assert command.environment["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
 
 

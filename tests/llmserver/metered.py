@@ -16,6 +16,7 @@ from llmserver.replies import Reply
 from llmserver.server import ModelServer, running_model
 
 KEY = "sk-provider-key-that-nobody-may-see"
+PRICE = Price(input=2.0, output=8.0, cached=0.5)
 HELLO = [{"role": "user", "content": "hello"}]
 
 
@@ -59,11 +60,12 @@ def settings_for(
     *,
     socket: Path | None = None,
     max_calls: int | None = None,
+    price: Price = PRICE,
 ) -> GatewaySettings:
     return GatewaySettings(
         upstream=upstream,
         key=KEY,
-        pricing={"m": Price(input=2.0, output=8.0, cached=0.5)},
+        pricing={"m": price},
         cap_usd=cap,
         ledger=ledger,
         attempt=1,

@@ -113,7 +113,6 @@ class OpenHands:
             "base_url": task.gateway.base_url,
             "socket": str(task.gateway.socket),
             "token": task.gateway.token,
-            "budget_usd": task.budget_usd,
             "max_iterations": task.max_iterations,
             "timeout_seconds": max(1, int(task.timeout_seconds)),
             "retries": self._retries.times,

@@ -22,7 +22,6 @@ BY_CODE = {
     "BudgetExhausted": "budget_exhausted",
     "calls_exhausted": "iterations_exhausted",
     "MaxIterationsReached": "iterations_exhausted",
-    "MaxBudgetReached": "budget_exhausted",
 }
 """What the gateway's code, or the SDK's, says of how a conversation ended."""
 

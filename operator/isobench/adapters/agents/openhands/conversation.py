@@ -30,7 +30,6 @@ def begin(request: dict[str, Any], folder: Path, progress: Progress) -> LocalCon
         callbacks=[progress.on_event],
         token_callbacks=[_ignore] if request["stream"] else None,
         max_iteration_per_run=request["max_iterations"],
-        max_budget_per_run=request["budget_usd"],
         visualizer=None,
     )
     progress.metrics = talk.conversation_stats.get_combined_metrics
