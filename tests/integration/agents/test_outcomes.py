@@ -63,7 +63,7 @@ def test_what_it_runs_leaves_byproducts_that_do_not_count(bench):
     [
         ("true", "no_change", Reason.AGENT_ERROR),
         (f"{FASTER}; exit 3", "not_finished", Reason.AGENT_ERROR),
-        (f"{FASTER}; kill -9 $$", "not_finished", Reason.AGENT_ERROR),
+        (f"{FASTER}; kill -9 $$", "crashed", Reason.AGENT_ERROR),
         (f"{FASTER}; echo more > notes.txt", "off_target", Reason.AGENT_ERROR),
         (f"{FASTER}; rm backend.py", "off_target", Reason.AGENT_ERROR),
         (f"rm {TARGET}; ln -s ../backend.py {TARGET}", "off_target", Reason.AGENT_ERROR),

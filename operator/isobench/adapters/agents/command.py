@@ -31,5 +31,7 @@ class CommandAgent:
         return AgentCommand(self.arguments, environment, readable=readable)
 
     def read_end(self, folder: Path, exit_code: int) -> AgentEnd:
-        """Done with exit status 0, else not."""
+        """Done with exit status 0, else not; a negative one is the signal that ended it."""
+        if exit_code < 0:
+            return AgentEnd("crashed", f"it was ended by signal {-exit_code}")
         return AgentEnd("finished") if exit_code == 0 else AgentEnd("not_finished", f"it exited with {exit_code}")
