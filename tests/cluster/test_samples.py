@@ -7,6 +7,7 @@ import yaml
 
 from isobench.contracts.objects import CommitBenchmarkBatch
 from isobench.controller.item import Item
+from isobench.controller.providers import Providers
 from isobench.engine.plan import items_of
 
 ROOT = Path(__file__).parents[2]
@@ -49,11 +50,19 @@ def test_a_sample_is_applied_and_changes_nothing_when_applied_again(kinds, sampl
         kinds.kubectl("delete", "-f", str(sample), "--ignore-not-found", "--wait=false")
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
-def test_the_operator_can_take_what_a_sample_asks_for(sample):
+def items(sample):
     for document in documents(sample):
         if document["kind"] == "CommitBenchmark":
-            assert Item.read(document).plan.stages
+            yield Item.read(document)
         elif document["kind"] == "CommitBenchmarkBatch":
             for spec in items_of(CommitBenchmarkBatch.parse(document, sample.name)):
-                assert Item.read({"spec": spec.manifest()}).plan.stages
+                yield Item.read({"spec": spec.manifest()})
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+def test_the_operator_can_take_what_a_sample_asks_for_and_knows_its_models_prices(sample):
+    providers = Providers.in_folder(ROOT / "config")
+    for item in items(sample):
+        for stage in item.plan.stages:
+            told = providers.of(item.spec, stage)
+            assert told is None or told.llm.model in told.pricing
