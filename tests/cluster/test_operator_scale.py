@@ -1,0 +1,23 @@
+"""The benchmark of the operator works: Jobs alone, the floor and the operator take items through on fake nodes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "bench" / "operator_scale.py"
+ITEMS = "4"
+
+
+@pytest.mark.timeout(900)
+def test_the_benchmark_takes_items_through_in_three_ways():
+    flags = ["--items", ITEMS, "--limits", "raised", "--claims", "own"]
+    told = subprocess.run([sys.executable, SCRIPT, *flags], stdout=subprocess.PIPE, text=True, check=True).stdout
+    rows = json.loads(told.splitlines()[-1])
+    assert [row["what"] for row in rows] == ["Jobs alone", "floor", "operator"]
+    assert all(row["items_a_second"] > 0 and row["p99_ms"] >= row["p50_ms"] > 0 for row in rows)
+    assert rows[-1]["writes"] >= 9, "three Jobs, a claim made and deleted, four statuses"
+    assert rows[-1]["peak_mb"] > 0
+    assert rows[-1]["cpu_seconds"] > 0
