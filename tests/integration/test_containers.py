@@ -116,7 +116,7 @@ def test_a_record_made_in_containers_differs_from_another_only_in_what_it_says_o
 
     assert f"image={IMAGE};" in contained["version"]
     assert "image=local;" in without["version"]
-    links = [python.readlink() for python in root.environments.glob("*/venv/bin/python")]
+    links = [(venv / "bin" / "python").readlink() for venv in root.environments.glob("*/venv")]
     assert {path.is_relative_to(PYTHON) for path in links} == {True}
     assert written(engine_places) == before, "the engine keeps everything in the work root"
     assert list((tmp_path / "home").iterdir()) == []
