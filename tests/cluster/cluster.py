@@ -121,7 +121,7 @@ class Cluster:
             Missing: something has to be installed first.
         """
         archive = images.ensure()
-        if self.is_up():
+        if namespaces.process(self.profile) is not None:
             loaded = self.folder / f"loaded-{archive.stem}"
             with self._one_at_a_time():
                 if not loaded.exists():

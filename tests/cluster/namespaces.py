@@ -81,6 +81,9 @@ def _connect(profile: Profile) -> None:
             ["iptables", "-w", "-A", chain, "-o", "link0", "-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT"]
             for chain in ("OUTPUT", "FORWARD")
         ),
+        # Pods have link-local addresses that no policy speaks of.
+        ["ip6tables", "-w", "-A", "INPUT", "-i", "lo", "-j", "ACCEPT"],
+        *(["ip6tables", "-w", "-P", chain, "DROP"] for chain in ("INPUT", "FORWARD")),
     )
     for command in inside:
         subprocess.run(enter(profile, *command), check=True)
