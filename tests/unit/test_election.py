@@ -154,6 +154,14 @@ def test_a_process_that_comes_back_under_its_name_goes_on_at_once(replicas):
     assert replicas.attempt(replicas.candidate("a"))
 
 
+def test_a_renewal_whose_answer_was_lost_is_no_loss_of_the_lease(replicas):
+    replicas.attempt(replicas.a)
+    replicas.server._write(replicas.server.lease)
+    replicas.now = 2.0
+    assert replicas.attempt(replicas.a)
+    assert replicas.a.leading
+
+
 def test_renewing_costs_one_request(replicas):
     replicas.attempt(replicas.a)
     replicas.now = 2.0

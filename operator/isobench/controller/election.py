@@ -135,9 +135,11 @@ class Election:
         try:
             lease = await self._write()
         except (AlreadyExists, Conflict):
-            self._write_until = float("-inf")
             await self._look()
-            return False
+            if not self._ours():
+                self._write_until = float("-inf")
+                return False
+            lease = await self._write()  # what it conflicts with is ours: its answer was lost, and it was sent again
         self._saw(lease)
         self._write_until = sent_at + self._timing.renew_within
         return True

@@ -1,6 +1,8 @@
 """The operator's settings: its flags, checked once, frozen, and the same for everything that it does."""
 
+import os
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from decimal import Decimal
@@ -33,7 +35,9 @@ class ControllerSettings:
     namespaces: tuple[str, ...] = flag((), "Watch this namespace; repeatable, all by default.", name="--namespace")
     release: str = flag("isobench", "Release this process belongs to; two may not serve the same objects.")
     release_namespace: str = flag("isobench", "Where the release keeps its Lease.", variable="POD_NAMESPACE")
-    identity: str = flag("isobench-operator", "This process among its replicas.", variable="POD_NAME")
+    identity: str = flag(
+        f"{socket.gethostname()}-{os.getpid()}", "This process among its replicas.", variable="POD_NAME"
+    )
     leader_election: bool = flag(True, "Act only while holding the Lease; needed with several replicas.")
     lease_seconds: int = flag(15, "How long a silent leader is waited for.", least=3)
     workers: int = flag(16, "Objects reconciled at the same time.", least=1)
