@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 KEY, TOKEN = "sk-key-that-nobody-may-see", "hf_token-that-nobody-may-see"
-SUBJECTS = ["git", "uv", "Python versions", "network isolation", "cores", "noise", "container engine"]
+SUBJECTS = ["git", "uv", "Python versions", "network isolation", "cores", "noise", "container engine", "agents"]
 ASKS = ["key of scripted, to write tests", "token of the hub, to publish"]
 
 

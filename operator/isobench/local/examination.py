@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from isobench.adapters.agents.openhands.adapter import OpenHands
 from isobench.adapters.isolation.container_engine import REMEDY, find_engine
 from isobench.adapters.isolation.sandbox import Isolation, find_isolation
 from isobench.adapters.python.interpreters import interpreters
+from isobench.probe import landlock, seccomp
 
 OLDEST_GIT = (2, 27)
 NOISY = 0.08
@@ -49,6 +51,7 @@ def examine(keys: Mapping[str, tuple[str, bool]], noise_seconds: float, containe
     yield _cores()
     yield _noise(noise_seconds)
     yield _containers(containers)
+    yield _agents()
     for subject, (variable, present) in keys.items():
         yield _key(subject, variable, present=present)
 
@@ -140,6 +143,16 @@ def _containers(folder: Path) -> Finding:
     if engine is None:
         return Finding("container engine", Grade.LIMITED, "none works", f"to use --container=on: {REMEDY}")
     return Finding("container engine", Grade.GOOD, _output(engine.name, "--version") or engine.name)
+
+
+def _agents() -> Finding:
+    if not landlock.version() or not seccomp.available():
+        remedy = "to let agents attempt items: use Linux 5.13 or later, with Landlock and seccomp filters"
+        return Finding("agents", Grade.LIMITED, "this kernel can't confine one", remedy)
+    openhands = OpenHands()
+    if why := openhands.missing():
+        return Finding("agents", Grade.LIMITED, "command and replay", f"to use openhands too: {why}")
+    return Finding("agents", Grade.GOOD, f"openhands by {openhands.python}, command, replay")
 
 
 def _key(subject: str, variable: str, *, present: bool) -> Finding:
