@@ -15,7 +15,7 @@ from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import ItemFailure, Reason
 
 LARGEST_READ = 64 * 2**20
-ATTEMPTS = 10
+ATTEMPTS = 15
 """boto3 waits up to 20 s between two of them: a server may be away for a minute."""
 
 _MISSING = ("404", "NoSuchKey", "NotFound")

@@ -17,7 +17,7 @@ ROUNDS = 5
 """So often in a row nothing may be reached."""
 
 PAUSE_SECONDS = 0.2
-ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 0.5
 DNS_PORT = 53
 
 # A question for the address of the cluster's API server: header (one question, recursion desired) and name.
