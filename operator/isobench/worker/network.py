@@ -84,13 +84,13 @@ def is_reached(address: str) -> bool:
     return True
 
 
-def answers_questions(address: str) -> bool:
-    """Whether the name server at ``address`` answers, by datagram or by connection."""
+def answers_questions(address: str, seconds: float = ANSWER_SECONDS) -> bool:
+    """Whether the name server at ``address`` answers within so many seconds, by datagram or by connection."""
     host, port = _parts(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as question:
-            question.settimeout(ANSWER_SECONDS)
+            question.settimeout(seconds)
             question.connect((host, port))
             question.send(_QUESTION)
             question.recv(512)

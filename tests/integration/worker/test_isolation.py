@@ -52,7 +52,7 @@ def test_a_name_server_is_asked_by_datagram_and_by_connection(closed):
         server.bind(("127.0.0.1", 0))
         answerer = threading.Thread(target=lambda: server.sendto(b"no", server.recvfrom(512)[1]))
         answerer.start()
-        assert answers_questions(f"127.0.0.1:{server.getsockname()[1]}")
+        assert answers_questions(f"127.0.0.1:{server.getsockname()[1]}", seconds=60.0)
         answerer.join()
     with listening() as (_, address):
         assert answers_questions(address)
