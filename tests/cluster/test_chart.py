@@ -95,6 +95,7 @@ def test_with_roles_only_a_tenant_is_served_behind_the_charts_policies(cluster, 
 
 
 def test_a_benchmark_in_flight_survives_an_upgrade_and_a_rollback(release, held, kubectl, namespace):
+    adopt_definitions(kubectl, release)  # another test's release may have had them since
     release.upgrade(values(release, workers=3))
     rolled_out(kubectl, release)
     release.rollback()
