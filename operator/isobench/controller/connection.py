@@ -55,4 +55,13 @@ class Connection:
             raise NoConnection(f"{self._kubeconfig or 'the service account'} can't be read: {error}") from error
         if info is None:
             raise NoConnection("not in a pod with a service account; name a kubeconfig by --kubeconfig FILE")
-        return replace(info, trust_env=False)
+        address = self._kubeconfig is None and _service_address()
+        return replace(info, trust_env=False, server=address or info.server)
+
+
+def _service_address() -> str | None:
+    """The API server's address as the kubelet tells every pod: the operator must not need the cluster's DNS."""
+    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
+    if not host or not port:
+        return None
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
