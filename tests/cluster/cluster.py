@@ -80,7 +80,11 @@ class Cluster:
     def not_running(self) -> list[str]:
         """The programs that should run and don't."""
         started = json.loads((self.folder / "started.json").read_text()) if self._is_started() else ["its programs"]
-        return sorted(set(started) - set(self.keeper.running()))
+        try:
+            return sorted(set(started) - set(self.keeper.running()))
+        except (OSError, ValueError):
+            # The supervisor ends while it is asked.
+            return started
 
     @property
     def folder(self) -> Path:
