@@ -7,7 +7,7 @@ from isobench.contracts.attempt import AgentOutcome, Attempt
 from isobench.contracts.reasons import Reason
 from isobench.contracts.record import ComparisonResult, Measurement
 from isobench.contracts.status import CommitBenchmarkStatus, Cost, StageName, StageState, StageStatus
-from isobench.engine.agent_record import joined, with_attempt
+from isobench.engine.agent_record import OPEN, joined, with_attempt
 
 COMPARED = ComparisonResult(
     arms=("base", "agent"),
@@ -90,3 +90,8 @@ def test_an_attempt_takes_the_place_of_one_that_was_never_started():
     row = joined(skipped.row(), told(attempt(), run="2"))
     assert (row["agent_success"], row.get("agent_error")) == (True, None)
     assert [sample["run_id"] for sample in row["measurement"]["samples"]] == ["r/2", "r/1"]
+
+
+def test_an_open_network_is_told_in_the_record():
+    assert told(attempt(network="open")).measurement.notes == [OPEN]
+    assert told(attempt()).measurement.notes == []

@@ -59,6 +59,7 @@ class Assignment(Contract):
     max_iterations: int
     budget_usd: float
     timeout_minutes: float
+    network: Literal["gateway", "open"] = "gateway"
     estimate_usd: float
     prompt: str
 
@@ -94,6 +95,7 @@ class Attempt(Contract):
     iterations: int = 0
     seconds: float = 0.0
     estimate_usd: float = 0.0
+    network: Literal["gateway", "open"] = "gateway"
 
     @property
     def success(self) -> bool:

@@ -9,6 +9,7 @@ from isobench.contracts.record import Measurement, Record, Sample
 from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageState, StageStatus
 
 JOURNAL = "journal.json"
+OPEN = "the agent had an open network: what it found there is not known"
 _BEFORE_TIMING = (StageName.BUILD_AGENT, StageName.AGENT, StageName.VALIDATE)
 _BEGUN = frozenset({Reason.ALREADY_STARTED, Reason.PAID_ATTEMPT_LOST})
 
@@ -34,7 +35,8 @@ def with_attempt(
         }
     if record.measurement is not None:
         sample = _sample(record.measurement, status, success, folder, (attempt and attempt.model) or model)
-        update["measurement"] = record.measurement.model_copy(update={"samples": [sample]})
+        notes = [*record.measurement.notes, *([OPEN] if attempt and attempt.network == "open" else [])]
+        update["measurement"] = record.measurement.model_copy(update={"samples": [sample], "notes": notes})
     return record.model_copy(update=update)
 
 

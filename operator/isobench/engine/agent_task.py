@@ -74,7 +74,7 @@ def brief_of(name: str, targets: Sequence[str], constraints: Sequence[str], metr
     return Brief(f"optimize-{slug(name)}", description, tuple(targets), tuple(constraints), metric)
 
 
-def prompt_of(brief: Brief, test: str | None, minutes: float, iterations: int) -> str:
+def prompt_of(brief: Brief, test: str | None, minutes: float, iterations: int, connected: bool = False) -> str:
     """The prompt; ``test`` is the name of the efficiency test in the worktree, None where there is none."""
     how = (
         f"Measure with `python {test}`: its last line holds the time of one iteration (`avg_ms`, or seconds) and, "
@@ -90,7 +90,7 @@ def prompt_of(brief: Brief, test: str | None, minutes: float, iterations: int) -
         "the repository (use $TMPDIR).",
         "Keep every public name, signature and result as it is.",
         *brief.constraints,
-        f"There is no network. You have {iterations} steps and {minutes:g} minutes.",
+        f"There is {'a' if connected else 'no'} network. You have {iterations} steps and {minutes:g} minutes.",
         "When you are done, say so by the finish tool; an attempt that does not is not counted.",
     ]
     listed = "\n".join(rule if rule.startswith("  ") else f"- {rule}" for rule in rules)

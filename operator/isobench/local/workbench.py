@@ -36,7 +36,6 @@ from isobench.local.batch_state import BatchState, Item
 from isobench.local.events import Listener, StageProgress, progress_of
 from isobench.local.turns import Turns
 from isobench.stages import build_agent, collect, prepare, timing, validate
-from isobench.stages.agent_checks import SupervisorOf
 from isobench.stages.attempt import refused
 from isobench.stages.build import BuildPorts
 from isobench.stages.fetch import FetchPorts
@@ -148,17 +147,8 @@ class Workbench:
 
         llm = LLMConfigManager(self.settings.configuration, self.settings.variables)
         bench = AgentBench(self.state.root, llm, self.supplies, self._budget, self._turns, now, self.container)
-        ports = bench.ports(item, lambda: self._repository(item.spec.repository), self._agent_supervisor(item))
+        ports = bench.ports(item, lambda: self._repository(item.spec.repository), self._supervisor, self._probe)
         return agent.run(request, ports)
-
-    def _agent_supervisor(self, item: Item) -> SupervisorOf:
-        """Agents run where the arms were built, or in the agent's own image, a layer on theirs."""
-
-        def supervisor(prepared: Prepared, readable: Sequence[Path], writable: Sequence[Path]) -> Supervisor:
-            image = item.spec.agent.image if prepared.image else None
-            return self._supervisor(prepared.model_copy(update={"image": image or prepared.image}), readable, writable)
-
-        return supervisor
 
     def _build_agent(self, item: Item, request: StageRequest) -> StageResult:
         timing_ports = self._timing_ports(item, request)

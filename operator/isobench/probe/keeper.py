@@ -54,6 +54,8 @@ class Keep(NamedTuple):
     disk_bytes: int
     """What it may add to the folders that it may write to."""
     output_bytes: int
+    sockets: bool
+    """Whether it may open sockets of every family: only where a person asked for an open network."""
 
 
 def keep(path: str) -> int:
@@ -127,7 +129,7 @@ class _Keeping:
         limits = Limits(0, 0, 0, 0, 0, 0, request.seconds, request.memory_bytes, 0, 0, request.disk_bytes)
         writable = [*request.writable, *_devices()]
         cores = tuple(sorted(os.sched_getaffinity(0)))
-        return Confinement(arm, limits, cores, writable, self._abi, seccomp.Filter(sockets_allowed=False))
+        return Confinement(arm, limits, cores, writable, self._abi, seccomp.Filter(sockets_allowed=request.sockets))
 
     def _launch(self) -> int:
         request = self._request

@@ -25,7 +25,7 @@ from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import Cost
 from isobench.engine.agent_end import AgentEnd
 from isobench.engine.agent_outcome import Evidence, judge, reason_of
-from isobench.engine.money import Prices, balance
+from isobench.engine.money import Prices, balance, charged_calls
 from isobench.engine.workspace import Room, Workspace, room_of
 from isobench.engine.worktree_rules import RepositoryState
 from isobench.stages.agent_assignment import Given, assign, base_arm
@@ -143,7 +143,8 @@ def _run(request: StageRequest, prepared: Prepared, room: Room, ports: AgentPort
         with gateway as running:
             ended = run_agent(run, running, supervisor)
     keep_output(room, own, workspace)
-    write_model(own / "ended.json", ended)
+    calls = charged_calls(read_entries(workspace.ledger() / LEDGER), request.attempt)
+    write_model(own / "ended.json", ended.model_copy(update={"iterations": ended.iterations or calls}))
     return given
 
 
@@ -180,6 +181,7 @@ def _judge(
         iterations=ended.iterations,
         seconds=ended.seconds,
         estimate_usd=assignment.estimate_usd,
+        network=assignment.network,
     )
 
 

@@ -83,7 +83,7 @@ def _assignment(
     name = prepared.commits.repo.rpartition("/")[2]
     brief = brief_of(name, targets, asked.constraints, asked.primary_metric)
     test = efficiency_test_name(lambda path: (tree / path).exists())
-    prompt = prompt_of(brief, test, asked.timeout_minutes, asked.max_iterations)
+    prompt = prompt_of(brief, test, asked.timeout_minutes, asked.max_iterations, asked.network == "open")
     return Assignment(
         attempt=request.attempt,
         kind=asked.kind,
@@ -94,6 +94,7 @@ def _assignment(
         max_iterations=asked.max_iterations,
         budget_usd=asked.budget_usd,
         timeout_minutes=asked.timeout_minutes,
+        network=asked.network,
         estimate_usd=estimate_usd(model[1], prompt, asked.max_iterations, asked.budget_usd) if model else 0.0,
         prompt=prompt,
     )

@@ -63,6 +63,7 @@ class Run:
             readable=[*self._readable(), *command.readable],
             writable=[room.repository, room.folder, room.scratch],
             stdin=command.stdin,
+            sockets=self.assignment.network == "open",
         )
 
     def _readable(self) -> list[Path]:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -59,10 +59,13 @@ class Cell:
         return self.root / "repository"
 
     def run(self, script: str, **bounds) -> Ending:
+        kept = self.kept(["sh", "-c", script])
+        return self.supervisor.run(kept, Bounds(**({"seconds": 60.0} | bounds)), self.root / "control")
+
+    def kept(self, arguments: list[str]) -> Kept:
         self.folder.mkdir(exist_ok=True)
         environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "VICTIM": self.victim}
-        kept = Kept(["sh", "-c", script], environment, self.folder, Path(sys.executable), [], [self.folder])
-        return self.supervisor.run(kept, Bounds(**({"seconds": 60.0} | bounds)), self.root / "control")
+        return Kept(arguments, environment, self.folder, Path(sys.executable), [], [self.folder])
 
     victim = "1"
 
@@ -103,6 +106,15 @@ def test_no_socket_but_a_unix_one_can_be_made(cell):
     )
     assert said.count("Permission denied") == 5
     assert "unix" in said
+
+
+def test_an_open_network_is_one_that_somebody_asked_for(cell):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connect = f"import socket; socket.create_connection({listener.getsockname()!r})"
+        kept = replace(cell.kept(["python3", "-c", connect]), sockets=True)
+        ending = cell.supervisor.run(kept, Bounds(seconds=60.0), cell.root / "control")
+    is_alone = cell.supervisor.sandbox.isolation is not Isolation.NONE
+    assert ending.exit_code == (1 if is_alone else 0), "a namespace of its own has nothing to reach either"
 
 
 def test_nothing_is_fetched_and_nothing_installed(cell, tmp_path):

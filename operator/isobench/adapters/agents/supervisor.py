@@ -44,6 +44,8 @@ class Kept:
     readable: Sequence[Path]
     writable: Sequence[Path]
     stdin: bytes = b""
+    sockets: bool = False
+    """Whether it may open sockets of every family, not of AF_UNIX only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Supervisor:
             "readable": [str(path) for path in kept.readable],
             "writable": [str(path) for path in kept.writable],
             "output": str(control),
+            "sockets": kept.sockets,
             **asdict(bounds),
         }
 
