@@ -1,6 +1,8 @@
 """A release on a real API server: installed, upgraded, rolled back, uninstalled, and refused where it would do harm."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,6 +18,7 @@ TENANTS = [
         "subjects": [{"kind": "User", "name": "b", "apiGroup": "rbac.authorization.k8s.io"}],
     },
 ]
+TENANTS_PAGE = Path(__file__).parents[2] / "docs" / "operating" / "tenants.md"
 DEFINITION = "commitbenchmarks.isobench.dev"
 
 
@@ -43,6 +46,15 @@ def test_everything_passes_a_server_side_dry_run(chart, api, kubectl, release):
         objects = [found for found in chart.objects(values).all if found["kind"] != "Pod"]
         asked = ("apply", "--dry-run=server", "--server-side", "--force-conflicts", "-f", "-")
         assert kubectl(*asked, input=yaml.safe_dump_all(objects)).count("(server dry run)") == len(objects)
+
+
+def test_the_tenants_of_the_operating_pages_are_taken(release, kubectl):
+    (written,) = re.findall(r"```yaml\n(scope: tenants.*?)```", TENANTS_PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    values = yaml.safe_load(written)
+    values["tenants"][1]["create"] = True  # the page's team-b has a namespace already
+    release.install(values)
+    assert found(kubectl, "resourcequota", "isobench", "-n", "team-a")["spec"]["hard"]["pods"] == "60"
+    assert "--namespace-cap=team-b:dollars=5.0000" in operator_flags(kubectl)
 
 
 def test_installing_tells_the_next_command(release):
