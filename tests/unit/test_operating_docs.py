@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from isobench.cli.kubectl_plugin import isobench
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *sorted((ROOT / "docs" / "operating").iterdir()),
@@ -40,3 +42,9 @@ def test_every_test_that_is_named_exists(page):
     for path, test in named:
         assert (ROOT / path).exists(), path
         assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), test
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_the_plug_in_are_those_there_are(page):
+    named = re.findall(r"kubectl isobench (\w+)", page.read_text(encoding="utf-8"))
+    assert set(named) <= set(isobench.commands)
