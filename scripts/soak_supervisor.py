@@ -14,7 +14,7 @@ from building.paid_kills import PaidKill, kills
 from building.swift_history import write_history
 
 REPORT = Path("docs/soak-supervisor.md")
-HEADINGS = ("kill", "instant", "begun", "calls made", "it came to", "charged", "provider's books")
+HEADINGS = ("kill", "when", "begun", "calls made", "it came to", "charged", "provider's books")
 
 
 def main() -> int:
@@ -42,9 +42,10 @@ def report(struck: list[PaidKill], wrong: list[str], command: str) -> str:
         "",
         f"Made by `{command}` on Linux {platform.machine()}, Python {platform.python_version()}.",
         "",
-        f"An attempt of {CALLS} model calls by the real gateway is started; its supervisor is killed by SIGKILL at a",
-        "random instant, and the attempt is started again, twice. One that had begun (`ledger/agent-1.started`) asks",
-        "nothing more; its ledger charges at least what the provider's books say, an unanswered call at its reserve.",
+        f"An attempt of {CALLS} model calls by the real gateway is started; its supervisor is killed by SIGKILL, in",
+        "turn while a call waits for its answer and at a random instant; the attempt is started again, twice. One that",
+        "had begun (`ledger/agent-1.started`) asks nothing more; its ledger charges at least what the provider's books",
+        "say, the call without an answer at its reserve.",
         "",
         f"{len(struck)} kills, {begun} of them after the attempt had begun: {held}",
         *wrong,
@@ -59,7 +60,7 @@ def report(struck: list[PaidKill], wrong: list[str], command: str) -> str:
 def _row(number: int, kill: PaidKill) -> tuple[str, ...]:
     begun = "yes" if kill.begun else "no"
     money = (f"${kill.charged_usd:.6f}", f"${kill.provided_usd:.6f}")
-    return (str(number), f"{kill.seconds:.3f} s", begun, str(kill.calls), kill.ended, *money)
+    return (str(number), kill.instant, begun, str(kill.calls), kill.ended, *money)
 
 
 def _line(cells: Iterable[str]) -> str:
