@@ -69,25 +69,25 @@ def test_the_agents_demo_on_a_fresh_clone_has_one_attempt_for_each_outcome(fresh
     done = run_block(DEMO_AGENT, fresh_clone)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [json.loads(line) for line in (fresh_clone / "data" / "demo-agent.jsonl").read_text().splitlines()]
-    succeeded = [row for row in rows if row["agent_success"]]
-    assert len(succeeded) == 1
     assert len(rows) > 1
-    assert all(row["measurement"]["cost"]["measured_usd"] > 0 for row in succeeded)
+    [succeeded] = [row for row in rows if row.get("agent_success")]
+    assert succeeded["measurement"]["cost"]["measured_usd"] > 0
 
 
 @pytest.mark.timeout(900)
 def test_a_providers_three_lines_without_a_key_say_which_is_missing_and_go_on(fresh_clone, swift, tmp_path):
     shutil.copytree(fresh_clone / "config", tmp_path / "config", ignore=shutil.ignore_patterns(".env"))
     commit = {"head": swift.merged, "test": {"inline": TEST}}
-    write_batch(tmp_path / "batch.yaml", {"commits": [commit], "template": {"repository": {"url": str(swift.path)}}})
+    template = {"repository": {"url": str(swift.path)}, "agent": {"requireHumanSpeedup": False}}
+    write_batch(tmp_path / "batch.yaml", {"commits": [commit], "template": template})
     bin_folder = Path(sys.executable).parent
     block = PROVIDER.replace("make agent-env", "true")  # the agent's demo has run it
     done = run_block(block, tmp_path, EDITOR="true", PATH=f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
     assert done.returncode == 0, done.stdout + done.stderr
     [dataset] = (tmp_path / "data").glob("*.jsonl")
     [record] = map(json.loads, dataset.read_text().splitlines())
-    assert record["agent_success"] is False
-    assert record["agent_error"]
+    assert "OPENAI_API_KEY" in record["agent_error"]
+    assert "agent_success" not in record, "no agent has tried"
 
 
 @pytest.mark.timeout(900)
