@@ -29,6 +29,7 @@ RESULT = "keeper.json"
 _POLL_SECONDS = 0.25
 _DISK_PAUSE_SECONDS = 1.0
 _MOST_ENTRIES = 1000000
+_MACHINE_PROCESSES = 0xEFFFFFFC  # the inode of the first process namespace, on every Linux
 _TERMINALS = ("/dev/ptmx", "/dev/pts", "/dev/tty")
 
 
@@ -202,11 +203,11 @@ class _Keeping:
 
 
 def _devices() -> Iterator[str]:
-    """Terminals of its own and shared memory of its own, where they are private."""
-    is_init = os.getpid() == 1
-    if mount_terminals() or (is_init and set(os.listdir("/dev/pts")) <= {"ptmx"}):
+    """Terminals and shared memory that are nobody else's: mounted just now, or a container's and not in use."""
+    contained = os.stat("/proc/self/ns/pid").st_ino != _MACHINE_PROCESSES
+    if mount_terminals() or (contained and set(os.listdir("/dev/pts")) <= {"ptmx"}):
         yield from (path for path in _TERMINALS if os.path.exists(path))
-    if is_init and not os.listdir(SHARED_MEMORY):
+    if contained and not os.listdir(SHARED_MEMORY):
         yield SHARED_MEMORY
 
 
