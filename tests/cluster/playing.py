@@ -152,9 +152,9 @@ class Stage:
         """The item, as soon as it has ended."""
         return await eventually(lambda: self._when(name, lambda status: _succeeded(status) != "Unknown"))
 
-    async def until(self, seen, name: str = "one") -> Object:
+    async def until(self, seen, name: str = "one", seconds: float = 60.0) -> Object:
         """The item, as soon as ``seen`` is true of its status."""
-        return await eventually(lambda: self._when(name, seen))
+        return await eventually(lambda: self._when(name, seen), seconds)
 
     async def _when(self, name, seen) -> Object | None:
         item = await self.item(name)

@@ -1,19 +1,22 @@
-"""One item on the real cluster: from its manifest to its record in the store, or to the sentence why there is none."""
+"""Items on the real cluster: each comes to its record in the store, or to the sentence why there is none.
+
+All of them run at the same time, and what became of them is looked at afterwards.
+"""
 
 import asyncio
 import json
 import secrets
 import shutil
 import subprocess
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 
 from building.swift_history import TEST, write_history
-from cluster.conftest import BUCKET, STORE_SECRET
+from cluster.conftest import BUCKET, STORE_SECRET, a_namespace
 from cluster.operating import ROOT, administrator, eventually
 from cluster.playing import Stage, condition_in, item_operator
-from cluster.waiting import wait_until
 from isobench.controller.jobs.containers import Pod, worker
 from isobench.controller.jobs.resources import SUPERVISOR
 from isobench.controller.kinds import CLAIMS, ITEMS, JOBS, PODS
@@ -22,195 +25,218 @@ from isobench.controller.settings import ControllerSettings
 MINUTE = 60.0
 QUICK = {"warmup": 0, "minPairs": 8, "maxPairs": 8}
 CANARY_PORT = 8080
+TINY = {"requests": {"memory": "12Mi"}, "limits": {"memory": "12Mi"}}
+"""Too little for a Python that builds anything."""
+HASTY = "hasty"
+"""A second operator, which gives a pod one second to find a node."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _cluster_is_ready(cluster, kubectl):
-    cluster.load_images()
-    kubectl("apply", "--filename", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+@dataclass(frozen=True)
+class World:
+    """Where the items are, and what they ask for."""
+
+    cluster: object
+    namespace: str
+    kubectl: Callable[..., str]
+    history: object
+    url: str
+
+    def asked(self, controller=None, **changes):
+        """The merged change of the history, timed quickly."""
+        store = {"store": f"s3://{BUCKET}/{self.namespace}", "endpoint": self.cluster.s3_endpoint}
+        return {
+            "repository": {"url": self.url},
+            "commits": {"head": self.history.merged},
+            "test": {"inline": TEST},
+            "timing": QUICK,
+            "output": store | {"secretRef": {"name": STORE_SECRET}},
+            "controllerName": controller or self.namespace,
+        } | changes
+
+    def canary(self):
+        """The address of somebody who answers whoever may connect, as the chart installs it."""
+        settings = ControllerSettings()
+        container = worker("stage", "canary", json.dumps({"port": CANARY_PORT}), settings, SUPERVISOR)
+        pod = Pod([container], {"app": "canary"}, seconds=3600).manifest(settings)
+        manifest = {"apiVersion": "v1", "kind": "Pod"} | pod | {"metadata": {"name": "canary"}}
+        inside = ("-n", self.namespace)
+        self.kubectl("apply", *inside, "-f-", input=json.dumps(manifest))
+        self.kubectl("wait", *inside, "pod/canary", "--for=condition=Ready", "--timeout=120s")
+        return f"{self.kubectl('get', *inside, 'pod/canary', '-o', 'jsonpath={.status.podIP}')}:{CANARY_PORT}"
 
 
 @pytest.fixture(scope="module")
-def history(cluster, tmp_path_factory):
-    """A repository of a project whose commits are known, and its address in the cluster."""
+def world(cluster, kubectl, tmp_path_factory):
+    """A namespace, and a repository of a project whose commits are known."""
+    cluster.load_images()
+    kubectl("apply", "--filename", str(ROOT / "crds"))
+    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     history = write_history(tmp_path_factory.mktemp("swift") / "swift")
     name = f"{secrets.token_hex(4)}/fast/swift.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", history.path, cluster.git_folder / name], check=True)
-    yield history, f"{cluster.git_url}/{name}"
+    with a_namespace(cluster) as namespace:
+        yield World(cluster, namespace, kubectl, history, f"{cluster.git_url}/{name}")
     shutil.rmtree(cluster.git_folder / name.partition("/")[0])
 
 
-@pytest.fixture
-def canary(cluster, namespace, kubectl):
-    """Somebody who answers whoever may connect, as the chart installs it."""
-    settings = ControllerSettings()
-    request = json.dumps({"port": CANARY_PORT})
-    container = worker("stage", "canary", request, settings, SUPERVISOR)
-    pod = Pod([container], {"app": "canary"}, seconds=3600).manifest(settings)
-    manifest = {"apiVersion": "v1", "kind": "Pod"} | pod | {"metadata": {"name": "canary"}}
-    kubectl("apply", "-n", namespace, "-f-", input=json.dumps(manifest))
-    kubectl("wait", "-n", namespace, "pod/canary", "--for=condition=Ready", "--timeout=60s")
-    address = kubectl("get", "-n", namespace, "pod/canary", "-o", "jsonpath={.status.podIP}")
-    return f"{address}:{CANARY_PORT}"
+@pytest.fixture(scope="module")
+def told(world):
+    """The items by name, as they are in the end."""
+
+    async def played():
+        kubeconfig, namespace = world.cluster.plane.kubeconfig, world.namespace
+        shared = {"canary_address": world.canary(), "api_server_address": f"{world.cluster.profile.address}:6443"}
+        impatient = shared | {"controller_name": namespace, "pull_seconds": 1}
+        hasty = shared | {"controller_name": HASTY, "release": HASTY, "pending_seconds": 1}
+        async with (
+            administrator(kubeconfig) as admin,
+            item_operator(kubeconfig, namespace, **impatient),
+            item_operator(kubeconfig, namespace, **hasty),
+        ):
+            stage = Stage(admin, namespace)
+            stories = (recorded, unbuildable, greedy, without_image, without_volume, evicted, deleted)
+            found = await asyncio.gather(*(story(stage, world) for story in stories))
+        return {story.__name__: item for story, item in zip(stories, found, strict=True)}
+
+    return asyncio.run(played())
 
 
-@pytest.fixture
-def play(cluster, namespace, canary, history):
-    """Runs a coroutine function with the operator that serves the namespace."""
+async def recorded(stage, world):
+    await stage.create("recorded", **world.asked())
+    item = await ended(stage, "recorded")
 
-    def play(steps, **settings):
-        async def played():
-            kubeconfig = cluster.plane.kubeconfig
-            chosen = {"canary_address": canary, "api_server_address": f"{cluster.profile.address}:6443"} | settings
-            async with administrator(kubeconfig) as admin, item_operator(kubeconfig, namespace, **chosen):
-                return await steps(Stage(admin, namespace))
+    async def volume_is_gone():
+        claims = (await stage.admin.list(CLAIMS, stage.namespace, "isobench.dev/item=recorded")).items
+        return not claims
 
-        return asyncio.run(played())
-
-    return play
+    await eventually(volume_is_gone, 5 * MINUTE)
+    return item
 
 
-@pytest.fixture
-def asked(cluster, namespace, history):
-    """What an item asks for: the merged change of the history, timed quickly."""
-    repository, url = history
-    return {
-        "repository": {"url": url},
-        "commits": {"head": repository.merged},
-        "test": {"inline": TEST},
-        "timing": QUICK,
-        "output": {
-            "store": f"s3://{BUCKET}/{namespace}",
-            "endpoint": cluster.s3_endpoint,
-            "secretRef": {"name": STORE_SECRET},
-        },
-    }
+async def unbuildable(stage, world):
+    await stage.create("unbuildable", **world.asked(commits={"head": world.history.unbuildable}))
+    return await ended(stage, "unbuildable")
 
 
-def test_an_offline_item_comes_to_a_record_in_the_store(play, asked, s3, namespace, history, kubectl):
-    async def steps(stage):
-        await stage.create(**asked)
-        return await _ended(stage)
+async def greedy(stage, world):
+    await stage.create("greedy", **world.asked(environment={"resources": TINY}))
+    return await ended(stage, "greedy")
 
-    item = play(steps)
-    status = item["status"]
+
+async def without_image(stage, world):
+    await stage.create("without-image", **world.asked(environment={"image": "isobench.test/no-such-image:1"}))
+    return await ended(stage, "without-image")
+
+
+async def without_volume(stage, world):
+    workspace = {"storageClassName": "no-such-class", "size": "1Gi"}
+    await stage.create("without-volume", **world.asked(HASTY, workspace=workspace))
+    return await stage.until(lambda status: _state(status) == "Lost", "without-volume", 5 * MINUTE)
+
+
+async def evicted(stage, world):
+    await stage.create("evicted", **world.asked())
+    (pod,) = await eventually(lambda: running(stage, "prepare", "evicted"), 5 * MINUTE)
+    name = pod["metadata"]["name"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    await stage.admin.create(replace(PODS, plural=f"pods/{name}/eviction"), stage.namespace, eviction)
+    item = await stage.until(lambda status: len(status["stages"]) > 1, "evicted", 5 * MINUTE)
+    await stage.admin.delete(ITEMS, stage.namespace, "evicted")
+    return item
+
+
+async def deleted(stage, world):
+    """One item in each of three stages; nothing of them is left."""
+
+    async def deleted_in(at):
+        await stage.create(at, **world.asked())
+        await eventually(lambda: running(stage, at, at), 10 * MINUTE)
+        await stage.admin.delete(ITEMS, stage.namespace, at)
+        await eventually(lambda: _nothing_of(stage, at), 5 * MINUTE)
+
+    await asyncio.gather(*(deleted_in(at) for at in ("prepare", "timing", "collect")))
+
+
+def test_an_offline_item_comes_to_a_record_in_the_store(told, world, s3):
+    status = told["recorded"]["status"]
     assert condition_in(status)["reason"] == "Recorded"
     assert [stage["name"] for stage in status["stages"]] == ["prepare", "timing", "collect"]
     assert status["result"]["verdict"] == "faster"
     assert condition_in(status, "RecordStored")["status"] == "True"
-    isolated = condition_in(status, "NetworkIsolated")
+    record = json.loads(_stored(s3, status["artifacts"]["recordUri"]))
+    assert (record["repo"], record["head_commit"]) == ("fast/swift", world.history.merged)
+    assert record["efficiency_test"] == [TEST]
+
+
+def test_its_timing_had_no_network_and_says_what_was_tried(told):
+    isolated = condition_in(told["recorded"]["status"], "NetworkIsolated")
     assert isolated["status"] == "True"
     assert "canary" in isolated["message"]
-    record = json.loads(_stored(s3, status["artifacts"]["recordUri"]))
-    assert (record["repo"], record["head_commit"]) == ("fast/swift", history[0].merged)
-    assert record["efficiency_test"] == [TEST]
-    wait_until(lambda: not kubectl("get", "pvc", "-n", namespace, "-o", "name"), "the volume to go")
+    assert "API server" in isolated["message"]
 
 
-def test_what_a_failed_item_left_is_stored_and_the_item_says_why(play, asked, history, s3):
-    async def steps(stage):
-        await stage.create(**asked | {"commits": {"head": history[0].unbuildable}})
-        return await _ended(stage)
-
-    status = play(steps)["status"]
+def test_what_a_failed_item_left_is_stored_and_the_item_says_why(told, s3):
+    status = told["unbuildable"]["status"]
     assert condition_in(status)["reason"] == "BuildFailed"
     assert "no compiler here" in condition_in(status)["message"]
     assert [stage["name"] for stage in status["stages"]] == ["prepare", "collect"]
     assert b"no compiler here" in _stored(s3, status["artifacts"]["journalUri"])
 
 
-def test_items_deleted_in_any_stage_leave_nothing_behind(play, asked):
-    async def deleted_in(stage, at):
-        await stage.create(at, **asked)
-        await eventually(lambda: _runs(stage, at, at), 4 * MINUTE)
-        await stage.admin.delete(ITEMS, stage.namespace, at)
-
-    async def steps(stage):
-        await asyncio.gather(*(deleted_in(stage, at) for at in ("prepare", "timing", "collect")))
-        await eventually(lambda: _nothing_left(stage), MINUTE)
-
-    play(steps)
-
-
-def test_an_image_that_is_nowhere_ends_the_item_and_is_named(play, asked):
-    async def steps(stage):
-        await stage.create(**asked | {"environment": {"image": "isobench.test/no-such-image:1"}})
-        return await _ended(stage)
-
-    status = play(steps, pull_seconds=1)["status"]
-    assert condition_in(status)["reason"] == "ImageUnavailable"
-    assert "isobench.test/no-such-image:1" in condition_in(status)["message"]
-
-
-def test_a_volume_that_is_never_bound_ends_the_item_and_is_named(play, asked):
-    async def steps(stage):
-        await stage.create(**asked | {"workspace": {"storageClassName": "no-such-class", "size": "1Gi"}})
-        return await stage.until(lambda status: status["stages"][0]["state"] == "Lost")
-
-    status = play(steps, pending_seconds=1)["status"]
-    assert status["stages"][0]["reason"] == "StageTimedOut"
-    assert "PersistentVolumeClaim" in status["stages"][0]["message"]
-
-
-def test_an_environment_killed_for_its_memory_says_so_and_is_not_tried_again(play, asked):
-    async def steps(stage):
-        tiny = {"requests": {"memory": "12Mi"}, "limits": {"memory": "12Mi"}}
-        await stage.create(**asked | {"environment": {"resources": tiny}})
-        return await _ended(stage)
-
-    status = play(steps)["status"]
+def test_an_environment_killed_for_its_memory_says_so_and_is_not_tried_again(told):
+    status = told["greedy"]["status"]
     assert [stage["name"] for stage in status["stages"]] == ["prepare", "collect"]
     assert condition_in(status)["reason"] == "OutOfMemory"
 
 
-def test_a_pod_evicted_while_it_works_is_taken_away_and_its_stage_is_done_once_more(play, asked, kubectl, namespace):
-    async def steps(stage):
-        await stage.create(**asked)
-        await eventually(lambda: _runs(stage, "prepare"), MINUTE)
-        (pod,) = await _pods(stage)
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod["metadata"]["name"]}}
-        await stage.admin.create(_eviction(pod), stage.namespace, eviction)
-        return await stage.until(lambda status: len(status["stages"]) > 1)
+def test_an_image_that_is_nowhere_ends_the_item_and_is_named(told):
+    outcome = condition_in(told["without_image"]["status"])
+    assert outcome["reason"] == "ImageUnavailable"
+    assert "isobench.test/no-such-image:1" in outcome["message"]
 
-    first, second = play(steps)["status"]["stages"]
+
+def test_a_volume_that_is_never_bound_ends_the_attempt_and_is_named(told):
+    (first, *_) = told["without_volume"]["status"]["stages"]
+    assert first["reason"] == "StageTimedOut"
+    assert "PersistentVolumeClaim" in first["message"]
+
+
+def test_a_pod_evicted_while_it_works_has_its_stage_done_once_more(told):
+    first, second = told["evicted"]["status"]["stages"]
     assert (first["state"], first["reason"]) == ("Lost", "StageLost")
     assert (second["name"], second["attempt"]) == ("prepare", 2)
 
 
-async def _ended(stage):
-    """The item, when it has ended; a minute a stage is plenty."""
+async def ended(stage, name):
+    """The item, when it has ended."""
 
     async def seen():
-        item = await stage.item()
+        item = await stage.item(name)
         answered = condition_in(item.get("status", {})).get("status", "Unknown") != "Unknown"
         return item if answered else None
 
-    return await eventually(seen, 6 * MINUTE)
+    return await eventually(seen, 10 * MINUTE)
 
 
-async def _pods(stage, name="one"):
-    listed = (await stage.admin.list(PODS, stage.namespace, f"isobench.dev/item={name}")).items
-    return [pod for pod in listed if pod["status"]["phase"] in ("Pending", "Running")]
+async def running(stage, at, name):
+    """The item's pods for that stage of which a container has started."""
+    listed = (await stage.admin.list(PODS, stage.namespace, f"isobench.dev/item={name},isobench.dev/stage={at}")).items
+    return [pod for pod in listed if any(container.get("started") for container in _containers(pod))]
 
 
-async def _runs(stage, at, name="one"):
-    """Whether a container of the item's pod for that stage has started."""
-    for pod in await _pods(stage, name):
-        statuses = pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", [])
-        if pod["metadata"]["labels"]["isobench.dev/stage"] == at and any(s.get("started") for s in statuses):
-            return True
-    return False
+def _containers(pod):
+    return pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", [])
 
 
-async def _nothing_left(stage):
-    kinds = (JOBS, PODS, CLAIMS)
-    found = [item for kind in kinds for item in (await stage.admin.list(kind, stage.namespace)).items]
-    return all("isobench.dev/item" not in item["metadata"].get("labels", {}) for item in found)
+async def _nothing_of(stage, name):
+    for kind in (JOBS, PODS, CLAIMS):
+        if (await stage.admin.list(kind, stage.namespace, f"isobench.dev/item={name}")).items:
+            return False
+    return True
 
 
-def _eviction(pod):
-    return replace(PODS, plural=f"pods/{pod['metadata']['name']}/eviction")
+def _state(status):
+    return status.get("stages", [{}])[0].get("state")
 
 
 def _stored(s3, uri):
