@@ -27,7 +27,7 @@ from cluster.node import Node
 from cluster.profiles import Profile
 from cluster.watching import Client
 
-NODE = "isobench-node"
+NODE, SECOND_NODE = "isobench-node", "isobench-second-node"
 S3_PORT, GIT_PORT = 7070, 8080
 BUCKET = "isobench"
 _DEBIAN = {
@@ -95,7 +95,11 @@ class Cluster:
     def plane(self) -> ControlPlane:
         """Its control plane."""
         return ControlPlane(
-            self.folder, binaries.folder(), self.profile.address, 6443, nodes=(NODE,) if self.profile.real else ()
+            self.folder,
+            binaries.folder(),
+            self.profile.address,
+            6443,
+            nodes=(NODE, SECOND_NODE) if self.profile.real else (),
         )
 
     @cached_property
@@ -106,7 +110,7 @@ class Cluster:
     @cached_property
     def node(self) -> Node:
         """Its real node."""
-        return Node(NODE, self.folder, self.plane, self.profile.pods, self.profile.link)
+        return Node(NODE, self.folder, self.plane, self.profile.address, self.profile.pods, self.profile.cgroups[0])
 
     @cached_property
     def client(self) -> Client:
@@ -212,7 +216,7 @@ class Cluster:
                 self.keeper.start(program)
         self.client.call("POST", "/apis/storage.k8s.io/v1/storageclasses", provisioner.CLASS)
         if self.profile.real:
-            self._wait_for_the_node()
+            self.wait_for_node(NODE, "kubelet")
         else:
             for node in FakeNodes.nodes():
                 self.client.call("POST", "/api/v1/nodes", node)
@@ -228,16 +232,21 @@ class Cluster:
         if self.profile.real:
             self.node.write_files()
 
-    def _wait_for_the_node(self, seconds: float = 60.0) -> None:
+    def wait_for_node(self, name: str, kubelet: str, seconds: float = 60.0) -> None:
+        """Wait until a node is ready, and pods may be created.
+
+        Raises:
+            NotReady: it does not become ready, or its kubelet has ended.
+        """
         deadline = time.monotonic() + seconds
-        while not self._node_is_ready():
-            if time.monotonic() > deadline or "kubelet" not in self.keeper.running():
-                raise NotReady(f"{NODE} did not become ready: {self.keeper.log('kubelet')}")
+        while not self._is_ready(name):
+            if time.monotonic() > deadline or kubelet not in self.keeper.running():
+                raise NotReady(f"{name} did not become ready: {self.keeper.log(kubelet)}")
             time.sleep(0.2)
 
-    def _node_is_ready(self) -> bool:
+    def _is_ready(self, name: str) -> bool:
         with suppress(urllib.error.HTTPError):
-            node = self.client.call("GET", f"/api/v1/nodes/{NODE}")
+            node = self.client.call("GET", f"/api/v1/nodes/{name}")
             self.client.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")
             return any(found["type"] == "Ready" and found["status"] == "True" for found in node["status"]["conditions"])
         return False

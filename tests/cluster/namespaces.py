@@ -27,7 +27,8 @@ def start(profile: Profile) -> None:
     _wait_for(profile.folder / "control.sock", outer)
     (profile.folder / "pid").write_text(str(_only_child(outer.pid)))
     _connect(profile)
-    _make_cgroups(profile.link)
+    for name in profile.cgroups:
+        _make_cgroups(name)
 
 
 def process(profile: Profile) -> int | None:
@@ -52,7 +53,7 @@ def end(profile: Profile) -> None:
             os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not _supervisors(profile), "the supervisor to end")
     wait_until(lambda: not Path("/sys/class/net", profile.link).exists(), f"{profile.link} to go")
-    wait_until(lambda: _removed_cgroups(profile.link), f"the cgroups {profile.link} to be empty")
+    wait_until(lambda: _removed_cgroups(profile), f"the cgroups {', '.join(profile.cgroups)} to be empty")
 
 
 def leftovers(profile: Profile) -> list[str]:
@@ -62,7 +63,7 @@ def leftovers(profile: Profile) -> list[str]:
         *(f"process {pid}" for pid in _supervisors(profile)),
         *(f"mount {mount}" for mount in mounts if Path(mount).is_relative_to(profile.folder)),
         *(f"interface {path}" for path in [Path("/sys/class/net", profile.link)] if path.exists()),
-        *(f"cgroup {path}" for path in _cgroups(profile.link)),
+        *(f"cgroup {path}" for name in profile.cgroups for path in cgroups(name)),
         *(f"folder {path}" for path in [profile.folder] if path.exists()),
     ]
 
@@ -127,18 +128,18 @@ def _hierarchies() -> list[Path]:
     return [path for path in _CONTROLLERS.iterdir() if (path / "cgroup.procs").exists() and not path.is_symlink()]
 
 
-def _cgroups(name: str) -> Iterator[Path]:
-    """Every cgroup of the cluster, the innermost first."""
+def cgroups(name: str) -> Iterator[Path]:
+    """Every cgroup of that name and below it, the innermost first."""
     for controller in _hierarchies():
         for folder, _, _ in os.walk(controller / name, topdown=False):
             yield Path(folder)
 
 
-def _removed_cgroups(name: str) -> bool:
-    for path in list(_cgroups(name)):
+def _removed_cgroups(profile: Profile) -> bool:
+    for path in [path for name in profile.cgroups for path in cgroups(name)]:
         with suppress(OSError):
             path.rmdir()
-    return not list(_cgroups(name))
+    return not [path for name in profile.cgroups for path in cgroups(name)]
 
 
 def _wait_for(path: Path, starting: "subprocess.Popen[bytes]") -> None:

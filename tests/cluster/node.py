@@ -34,11 +34,12 @@ state = "{folder}/containerd/state"
 
 @dataclass(frozen=True)
 class Node:
-    """One node, named as its kubelet registers it; the addresses of its pods, and the cgroup that they are below."""
+    """One node, named as its kubelet registers it; its and its pods' addresses, and the cgroup that they are below."""
 
     name: str
     folder: Path
     plane: ControlPlane
+    address: str
     pods: str
     cgroup: str
 
@@ -49,6 +50,7 @@ class Node:
 
     def write_files(self) -> None:
         """The settings of all of the node's programs."""
+        self.folder.mkdir(exist_ok=True)
         (self.folder / "containerd.toml").write_text(_CONTAINERD.format(folder=self.folder, pause=PAUSE))
         (self.folder / "kubelet.json").write_text(json.dumps(self._kubelet(), indent=1))
         (self.folder / "resolv.conf").write_text("")
@@ -73,7 +75,7 @@ class Node:
             "kubeconfig": self.plane.folder / "kubeconfigs" / self.name,
             "root-dir": self.folder / "kubelet",
             "hostname-override": self.name,
-            "node-ip": self.plane.address,
+            "node-ip": self.address,
             "cert-dir": self.folder / "kubelet-pki",
         }
         arguments = [f"--{key}={value}" for key, value in options.items()]
@@ -102,7 +104,7 @@ class Node:
             "dataDir": str(self.folder / "cni" / "addresses"),
         }
         bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "hairpinMode": True, "ipam": addresses}
-        policy = {"type": "isobench-policy", "socket": str(self.folder / "policy.sock")}
+        policy = {"type": "isobench-policy", "socket": str(self.plane.folder / "policy.sock")}
         return {"cniVersion": "0.4.0", "name": "isobench", "plugins": [bridge, policy]}
 
     def _kubelet(self) -> dict[str, Any]:

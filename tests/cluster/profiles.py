@@ -30,9 +30,19 @@ class Profile:
         return f"10.244.{self.number}.0/24"
 
     @property
+    def second(self) -> tuple[str, str]:
+        """The address of the second node, where a test starts one, and those of its pods."""
+        return f"10.244.255.{100 + self.number}", f"10.244.{100 + self.number}.0/24"
+
+    @property
     def link(self) -> str:
-        """The machine's end of the cable to the cluster; also the name of its cgroup."""
+        """The machine's end of the cable to the cluster."""
         return f"isobench-{self.name}"
+
+    @property
+    def cgroups(self) -> tuple[str, str]:
+        """What the pods of the first and of the second node are below."""
+        return self.link, f"{self.link}-2"
 
     @property
     def ends(self) -> tuple[str, str]:
