@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from building.attempts import FASTER, SEEDED
 from building.bench import Bench
 from building.items import NOON
 from building.pods import status_after
@@ -35,7 +36,7 @@ from isobench.engine.artifacts import item_prefix
 from isobench.engine.facts import Start
 from isobench.engine.termination import parse
 
-PREPARE, TIMING, COLLECT = StageName.PREPARE, StageName.TIMING, StageName.COLLECT
+PREPARE, _, _, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 MEASURED = {"duration_changes", "human_performance", "version", "measurement", "api_manifest_paths"}
 QUICK = {"warmup": 0, "minPairs": 8, "maxPairs": 8, "memoryMib": 512, "scratchMib": 64}
 API_SERVER = "10.96.0.1:443"
@@ -143,32 +144,42 @@ def canary(namespace, kubectl):
 
 
 @pytest.fixture(scope="module")
-def attempts(cluster, namespace, kubectl, s3, swift, url, canary):
-    """An item that is prepared, whose test tries to open a socket."""
+def prepared(cluster, namespace, kubectl, s3, swift, url, canary):
+    """Prepares an item of that name, with these changes to what it asks for."""
     output = {"store": f"s3://{BUCKET}/{namespace}", "endpoint": cluster.s3_endpoint, "dataset": "demo"}
-    spec = {
+    asked = {
         "repository": {"url": url},
         "commits": {"head": swift.merged},
-        "test": {"inline": OPENS_A_SOCKET},
         "timing": QUICK,
         "workspace": {"size": "1Gi"},
         "output": output | {"secretRef": {"name": STORE_SECRET}},
         "api": "swift.total",
     }
-    uid = f"{secrets.token_hex(4)}-0000-4000-8000-000000000000"
-    metadata = {"name": "swift", "namespace": namespace, "uid": uid, "creationTimestamp": NOON.isoformat()}
-    item = {"apiVersion": "isobench.dev/v1alpha1", "kind": "CommitBenchmark", "metadata": metadata, "spec": spec}
-    volume = claim(Item.read(item), "isobench")
-    assert volume is not None
-    del volume["metadata"]["ownerReferences"]
-    addresses = Addresses(api_server=API_SERVER, canary=canary)
-    attempts = Attempts(kubectl, namespace, item, addresses, ControllerSettings(isolation_seconds=10))
-    attempts.apply(volume)
-    attempts.apply(deny_all(namespace))
-    prepared = attempts.run(PREPARE)
-    assert prepared.succeeded, prepared
-    assert prepared.facts["canary"] == "reached"
-    return attempts
+
+    def prepared(name: str, **changes: Any) -> Attempts:
+        uid = f"{secrets.token_hex(4)}-0000-4000-8000-000000000000"
+        metadata = {"name": name, "namespace": namespace, "uid": uid, "creationTimestamp": NOON.isoformat()}
+        kind = {"apiVersion": "isobench.dev/v1alpha1", "kind": "CommitBenchmark"}
+        item = {**kind, "metadata": metadata, "spec": asked | changes}
+        volume = claim(Item.read(item), "isobench")
+        assert volume is not None
+        del volume["metadata"]["ownerReferences"]
+        addresses = Addresses(api_server=API_SERVER, canary=canary)
+        attempts = Attempts(kubectl, namespace, item, addresses, ControllerSettings(isolation_seconds=10))
+        attempts.apply(volume)
+        attempts.apply(deny_all(namespace))
+        ended = attempts.run(PREPARE)
+        assert ended.succeeded, ended
+        assert ended.facts["canary"] == "reached"
+        return attempts
+
+    return prepared
+
+
+@pytest.fixture(scope="module")
+def attempts(prepared):
+    """An item whose test tries to open a socket."""
+    return prepared("swift", test={"inline": OPENS_A_SOCKET})
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +228,20 @@ def test_a_socket_is_opened_where_the_filter_was_waived_and_the_record_says_so(r
     measurement = record_of(NOON + timedelta(days=1), timing=QUICK | {"sockets": "loopback"})["measurement"]
     assert measurement["arms"]["base"]["result_sha256"] == OPENED
     assert measurement["isolation"]["before"]["sockets"] == "loopback"
+
+
+def test_an_agents_attempt_is_built_timed_beside_the_others_and_recorded(prepared, s3):
+    command = ["sh", "-c", f"cat /proc/*/environ; {FASTER}"]
+    agent = {"enabled": True, "kind": "command", "command": command, "image": ControllerSettings().environment_image}
+    asked = agent | {"timeoutMinutes": 2, "requireHumanSpeedup": False}
+    item = prepared("attempted", mode="online", agent=asked, test={"inline": SEEDED})
+    for stage in (AGENT, BUILD_AGENT, TIMING):
+        ended = item.run(stage)
+        assert ended.succeeded, ended
+    collected = item.run(COLLECT, status_after(PREPARE, AGENT, BUILD_AGENT, TIMING))
+    assert collected.succeeded, collected
+    key = collected.artifacts.record_uri.removeprefix(f"s3://{BUCKET}/")
+    record = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    assert record["agent_success"] is True
+    compared = [comparison["arms"] for comparison in record["measurement"]["comparisons"]]
+    assert ["base", "agent"] in compared
