@@ -94,7 +94,16 @@ def told(world):
             item_operator(kubeconfig, namespace, **hasty),
         ):
             stage = Stage(admin, namespace)
-            stories = (recorded, unbuildable, greedy, without_image, without_volume, evicted, deleted)
+            stories = (
+                recorded,
+                on_a_shared_claim,
+                unbuildable,
+                greedy,
+                without_image,
+                without_volume,
+                evicted,
+                deleted,
+            )
             found = await asyncio.gather(*(story(stage, world) for story in stories))
         return {story.__name__: item for story, item in zip(stories, found, strict=True)}
 
@@ -111,6 +120,14 @@ async def recorded(stage, world):
 
     await eventually(volume_is_gone, 5 * MINUTE)
     return item
+
+
+async def on_a_shared_claim(stage, world):
+    size = {"requests": {"storage": "1Gi"}}
+    claim = {"metadata": {"name": "shared"}, "spec": {"accessModes": ["ReadWriteMany"], "resources": size}}
+    await stage.admin.create(CLAIMS, stage.namespace, claim)
+    await stage.create("on-a-shared-claim", **world.asked(workspace={"claimName": "shared"}))
+    return await ended(stage, "on-a-shared-claim")
 
 
 async def unbuildable(stage, world):
@@ -166,6 +183,12 @@ def test_an_offline_item_comes_to_a_record_in_the_store(told, world, s3):
     record = json.loads(_stored(s3, status["artifacts"]["recordUri"]))
     assert (record["repo"], record["head_commit"]) == ("fast/swift", world.history.merged)
     assert record["efficiency_test"] == [TEST]
+
+
+def test_an_item_with_a_directory_on_a_shared_claim_comes_to_its_record_too(told):
+    status = told["on_a_shared_claim"]["status"]
+    assert condition_in(status)["reason"] == "Recorded"
+    assert condition_in(status, "RecordStored")["status"] == "True"
 
 
 def test_its_timing_had_no_network_and_says_what_was_tried(told):
