@@ -1,5 +1,6 @@
 """The chart on the real cluster: installed, self-tested, upgraded and rolled back under a benchmark, removed."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from building.chart import Chart, Release, helm_program
+from building.chart import Chart, Refused, Release, helm_program
 from building.swift_history import TEST, write_history
 from cluster import binaries
 from cluster.conftest import BUCKET, STORE_SECRET
@@ -116,6 +117,8 @@ def team(cluster, kubectl):
     keys = [f"--from-literal={name}={value}" for name, value in cluster.s3_credentials.items()]
     kubectl("create", "secret", "generic", STORE_SECRET, "--namespace", TEAM, *keys)
     yield made
+    with contextlib.suppress(Refused):
+        made.uninstall()
     kubectl("delete", "namespace", TEAM, made.namespace, "--wait=false")
 
 
