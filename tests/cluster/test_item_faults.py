@@ -1,5 +1,7 @@
 """What breaks under an item on a real API server, where the test plays the kubelet, and what comes of it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from building.items import SECOND
@@ -7,6 +9,7 @@ from cluster.operating import eventually
 from cluster.playing import condition_in, states
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
+from isobench.controller.clock import ServerClock
 from isobench.controller.kinds import ITEMS, JOBS, PODS, Kind
 
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
@@ -195,3 +198,25 @@ def test_a_store_that_is_down_is_tried_again_and_holds_one_record(play_item, mon
     item = play_item(steps)
     assert condition_in(item["status"])["reason"] == "Recorded"
     assert condition_in(item["status"], "RecordStored")["status"] == "True"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_an_operator_whose_clock_is_an_hour_off_goes_by_the_api_servers(play_item, monkeypatch, hours):
+    def off():
+        return datetime.now(UTC) + timedelta(hours=hours)
+
+    monkeypatch.setattr("isobench.controller.app.ServerClock", lambda: ServerClock(off))
+    monkeypatch.setattr("isobench.controller.item_jobs.FIRST_LOOK", 0.05 * SECOND)
+
+    async def steps(stage, _):
+        await stage.create()
+        for name in (PREPARE, TIMING, COLLECT):
+            await stage.begin(name, conditions=[{"type": "Ready", "status": "False"}])
+            await stage.end(name)
+        return await stage.outcome()
+
+    item = play_item(steps)
+    assert condition_in(item["status"])["reason"] == "Recorded"
+    assert [stage["attempt"] for stage in item["status"]["stages"]] == [1, 1, 1]
+    said = datetime.fromisoformat(condition_in(item["status"])["lastTransitionTime"])
+    assert abs(said - datetime.now(UTC)) < timedelta(minutes=30)
