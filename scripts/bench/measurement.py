@@ -1,6 +1,6 @@
 """Measures isobench's protocol on this machine against the protocols in use: false, found, coverage and runs.
 
-    python scripts/bench/measurement.py [--state .work/bench/measurement] [--smoke]
+    python scripts/bench/measurement.py [--state .work/bench/measurement] [--smoke] [--condition idle ...]
 
 Under each condition (idle, other core busy, same core busy) the probe times one interleaved stream of six arms, one
 with a +50% arm, a sequential stream per competing protocol, and live measurements. Every line is kept in the state
@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -102,14 +103,14 @@ def timed_and_other_core() -> tuple[int, int]:
     return cores[-1], cores[0]
 
 
-def measure(size: Size, state: Path) -> list[Condition]:
-    """Time all conditions, then read what they left."""
+def measure(size: Size, chosen: Sequence[str], state: Path) -> list[Condition]:
+    """Time the chosen conditions, then read what they left."""
     core, other = timed_and_other_core()
     (state / "scratch").mkdir(parents=True, exist_ok=True)
     places = build_arms(state, core)
     loads = {"idle": None, "other core busy": other, "same core busy": core}
     conditions = []
-    for condition in size.conditions:
+    for condition in chosen:
         streams = tasks(condition, size, places, state, core)
         with busy(loads[condition]):
             for name, task in streams.items():
@@ -123,11 +124,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--state", type=Path, help="where samples are kept (default: below .work/bench)")
     parser.add_argument("--smoke", action="store_true", help="a tiny version of everything, in 20 s")
+    parser.add_argument("--condition", action="append", choices=list(FULL.conditions), help="only this; repeatable")
     options = parser.parse_args()
     size, folder = (SMOKE, "measurement-smoke") if options.smoke else (FULL, "measurement")
     state = (options.state or Path(".work") / "bench" / folder).resolve()
     machine = describe_machine(timed_and_other_core()[0])
-    conditions = measure(size, state)
+    conditions = measure(size, options.condition or list(size.conditions), state)
     print(table(conditions))
     numbers = [condition.numbers() for condition in conditions]
     print(json.dumps({"benchmark": "measurement", "smoke": options.smoke, "machine": machine, "conditions": numbers}))
