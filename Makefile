@@ -55,7 +55,7 @@ check: lint  ## The fast loop: about a minute, changes nothing.
 	@scripts/part.sh "fast tests" $(BIN)/pytest -n 2 tests/unit
 
 test: test-tools $(if $(CLUSTER),cluster-ahead) check test-all-pythons  ## Everything; CLUSTER=1: on the cluster too.
-	@scripts/part.sh "integration tests" $(BIN)/pytest -n 2 --dist loadgroup --durations=15 tests/integration
+	@scripts/part.sh "integration tests" $(BIN)/pytest -n 2 --dist loadfile --durations=15 tests/integration
 	@$(MAKE) --no-print-directory test-agent
 	@scripts/part.sh "end-to-end tests" $(BIN)/pytest -n 2 --durations=15 tests/end_to_end
 	@$(if $(CLUSTER),$(MAKE) --no-print-directory test-cluster)

@@ -7,7 +7,7 @@ from building.pods import ITEM_ID, RUN_ID, asked, pods_of, status_after, strict
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("one attempt")]
+pytestmark = pytest.mark.slow
 
 COMMAND = {"enabled": True, "kind": "command", "timeoutMinutes": 1, "requireHumanSpeedup": False}
 SEEN = "cat /proc/*/environ | tr '\\0' '\\n'; ls /; cat $ISOBENCH_TASK"

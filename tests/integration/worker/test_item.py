@@ -11,7 +11,7 @@ from isobench.contracts.pod import ExportRequest
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("one item")]
+pytestmark = pytest.mark.slow
 
 MEASURED = {"duration_changes", "human_performance", "version", "measurement", "api_manifest_paths"}
 
