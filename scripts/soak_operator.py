@@ -1,0 +1,65 @@
+"""The operator's long kill test: SIGKILL a moment after some Job was made; writes docs/soak-operator.md."""
+
+import argparse
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from cluster.api_server import Access, api_server
+from cluster.operator_kills import STAGES, Campaign, campaign
+
+ROOT = Path(__file__).parents[1]
+REPORT = Path("docs/soak-operator.md")
+
+
+def main() -> int:
+    """Kill, restart, count; 1 when anything was lost, repeated or counted wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50, help="how many (default 50)")
+    parser.add_argument("--seed", type=int, default=2026, help="of the instants (default 2026)")
+    parser.add_argument("--report", type=Path, default=REPORT, help=f"where the table goes (default {REPORT})")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="isobench-soak-") as folder, api_server(Path(folder)) as access:
+        install(access)
+        told = campaign(access.kubeconfig, 2 + asked.kills // 2, asked.kills, asked.seed)
+    command = f"python scripts/soak_operator.py --kills {asked.kills} --seed {asked.seed}"
+    asked.report.write_text(report(told, command))
+    wrong = told.wrong()
+    print(f"soak: {asked.kills} kills of the operator, {len(wrong)} findings; see {asked.report}")
+    return 1 if wrong else 0
+
+
+def install(access: Access) -> None:
+    """Our kinds, served."""
+    access.kubectl("apply", "--filename", str(ROOT / "crds"))
+    access.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+
+
+def report(told: Campaign, command: str) -> str:
+    """The page: how it was made, what held, and every kill."""
+    wrong = told.wrong()
+    lines = [
+        "# Soak: the operator killed at any instant of a batch",
+        "",
+        f"Made by `{command}` on Linux {platform.machine()}, Python {platform.python_version()}: a real API",
+        "server, the operator in a process of its own, and a test that plays kubelet and Job controller. A batch of",
+        f"{len(told.items)} items, each with an agent that costs money, four at a time; the operator is killed by SIGKILL",
+        "a moment after it made a Job that was drawn, and started again.",
+        "",
+        f"{len(told.kills)} kills, {told.made.total()} Jobs made ({len(STAGES)} an item, and one export).",
+        "Nothing was lost, repeated or counted wrong." if not wrong else f"{len(wrong)} findings:",
+        *(f"- {sentence}" for sentence in wrong),
+        "",
+        "| kill | Jobs made until then | stages that ran |",
+        "|---:|---:|---|",
+    ]
+    for number, kill in enumerate(told.kills, start=1):
+        lines.append(f"| {number} | {kill.jobs} | {', '.join(kill.running) or 'none'} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
