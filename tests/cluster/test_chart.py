@@ -87,12 +87,13 @@ def test_a_tiny_benchmark_runs_through_every_stage(release):
 def test_with_roles_only_a_tenant_is_served_behind_the_charts_policies(cluster, release, kubectl):
     team = f"team-{secrets.token_hex(3)}"
     tenants = [{"namespace": team, "create": True, "quota": {"pods": "20"}}]
-    with installed(
-        cluster.plane.kubeconfig, kubectl, scope="tenants", tenants=tenants, crds={"install": False}
-    ) as made:
-        assert "Recorded" in made.test("--timeout=500s")
-        assert made.namespace not in kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
-    kubectl("delete", "namespace", team, "--wait=false")
+    chosen = {"scope": "tenants", "tenants": tenants, "crds": {"install": False}}
+    try:
+        with installed(cluster.plane.kubeconfig, kubectl, **chosen) as made:
+            assert "Recorded" in made.test("--timeout=500s")
+            assert made.namespace not in kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+    finally:
+        kubectl("delete", "namespace", team, "--wait=false")
 
 
 def test_a_benchmark_in_flight_survives_an_upgrade_and_a_rollback(release, held, kubectl, namespace):
