@@ -61,10 +61,10 @@ class ModelServer:
 
 
 @contextmanager
-def running_model(script: Script) -> Iterator[ModelServer]:
+def running_model(script: Script, host: str = "127.0.0.1", port: int = 0) -> Iterator[ModelServer]:
     """A provider that gives these replies in order, for as long as the block lasts."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    model = server.model = ModelServer(f"http://127.0.0.1:{server.server_address[1]}/v1", list(script))
+    server = _Server((host, port), _Handler)
+    model = server.model = ModelServer(f"http://{host}:{server.server_address[1]}/v1", list(script))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
