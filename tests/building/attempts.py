@@ -132,7 +132,7 @@ class AttemptBench:
         return build_probe(self.folder / "work" / "probe.pyz")
 
     def request(self, asked: Mapping[str, Any], attempt: int = 1) -> StageRequest:
-        defaults = {"enabled": True, "kind": "command", "timeoutMinutes": 1}
+        defaults = {"enabled": True, "kind": "command", "timeoutMinutes": 5}
         item = spec(mode="online", agent={**defaults, **asked}, **self.changes)
         return StageRequest(
             item_id="swift-1", run_id="run", stage=StageName.AGENT, attempt=attempt, spec=item, deadline_seconds=60

@@ -148,7 +148,7 @@ def test_it_reads_and_writes_nothing_outside_its_folders(cell, tmp_path):
 def test_every_descendant_is_killed_whatever_it_does(cell):
     daemon = "setsid sh -c \"trap '' TERM HUP INT; while :; do sleep 0.01; done\" &"
     marker = cell.folder / "alive"
-    ending = cell.run(f"for i in 1 2 3; do {daemon} done; (setsid sh -c 'sleep 0.5; echo > {marker}' &); exit 0")
+    ending = cell.run(f"for i in 1 2 3; do {daemon} done; (setsid sh -c 'sleep 600; echo > {marker}' &); exit 0")
     assert (ending.exit_code, ending.stopped) == (0, None)
     assert ending.left >= 4
     named = os.fsencode(str(cell.folder))

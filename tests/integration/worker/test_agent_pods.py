@@ -9,7 +9,7 @@ from isobench.contracts.status import StageName
 
 pytestmark = pytest.mark.slow
 
-COMMAND = {"enabled": True, "kind": "command", "timeoutMinutes": 1, "requireHumanSpeedup": False}
+COMMAND = {"enabled": True, "kind": "command", "timeoutMinutes": 5, "requireHumanSpeedup": False}
 SEEN = "cat /proc/*/environ | tr '\\0' '\\n'; ls /; cat $ISOBENCH_TASK"
 
 
