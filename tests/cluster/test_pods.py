@@ -233,7 +233,7 @@ def test_a_socket_is_opened_where_the_filter_was_waived_and_the_record_says_so(r
 def test_an_agents_attempt_is_built_timed_beside_the_others_and_recorded(prepared, s3):
     command = ["sh", "-c", f"cat /proc/*/environ; {FASTER}"]
     agent = {"enabled": True, "kind": "command", "command": command, "image": ControllerSettings().environment_image}
-    asked = agent | {"timeoutMinutes": 2, "requireHumanSpeedup": False}
+    asked = agent | {"timeoutMinutes": 5, "requireHumanSpeedup": False}
     item = prepared("attempted", mode="online", agent=asked, test={"inline": SEEDED})
     for stage in (AGENT, BUILD_AGENT, TIMING):
         ended = item.run(stage)

@@ -102,6 +102,10 @@ def test_an_attempt_that_gets_through_begins_the_count_anew():
     assert len(tried) == 2 * ROUNDS
 
 
+def test_a_row_that_has_begun_in_time_is_brought_to_its_end():
+    assert prove_isolation({"canary": "c:1"}, {"canary": after(0)}, seconds=0.0001).rounds == ROUNDS
+
+
 def test_never_enforced_is_refused():
     with pytest.raises(ItemFailure) as failure:
         prove_isolation({"canary": "c:1", "DNS": "d:53"}, {"canary": lambda _: True, "DNS": after(0)}, seconds=0.1)
