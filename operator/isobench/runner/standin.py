@@ -29,8 +29,11 @@ def run(path: str, token: str, command: List[str], own_variables: bool) -> int:
     request = Request(command, os.getcwd(), variables, [0, 1, 2])
     try:
         with _connected(path) as connection:
+            # From the moment on that the command may run, it is the one to terminate.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
             send_request(connection, request)
             signal.signal(signal.SIGTERM, lambda number, frame: _terminate(connection))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             answer = connection.recv(1)
     except OSError as error:
         return _lost("it can't be reached on %s (%s): does its image have python3?" % (path, error), token)
