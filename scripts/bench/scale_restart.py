@@ -69,4 +69,5 @@ async def _start(cluster: Cluster, namespace: str, objects: int) -> dict[str, fl
 def _looked_at(process: OperatorProcess, objects: int) -> bool:
     """Whether every item has been reconciled, and nothing waits."""
     told = process.figures()
-    return told["isobench_reconcile_duration_seconds_count"] >= objects and told["isobench_queue_depth"] == 0
+    reconciled = told.get("isobench_reconcile_duration_seconds_count", 0)
+    return reconciled >= objects and told["isobench_queue_depth"] == 0
