@@ -102,7 +102,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.posting.enabled = False
-    settings.queueing.idle_timeout = 0.1  # a task for every object that lives for seconds would cost 45 KB each
+    settings.queueing.idle_timeout = 0.1  # a task for every object that lives for seconds would cost tens of KB each
     settings.watching.chunk_size = 100  # and so would a list that is read at once
     settings.process.ultimate_exiting_timeout = None
     return settings
