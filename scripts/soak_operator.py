@@ -24,7 +24,7 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="isobench-soak-") as folder, api_server(Path(folder)) as access:
         install(access)
-        told = campaign(access.kubeconfig, 2 + asked.kills // 2, asked.kills, asked.seed)
+        told = campaign(access.kubeconfig, 2 + asked.kills, asked.kills, asked.seed)
     command = f"python scripts/soak_operator.py --kills {asked.kills} --seed {asked.seed}"
     asked.report.write_text(report(told, command))
     wrong = told.wrong()
@@ -46,8 +46,8 @@ def report(told: Campaign, command: str) -> str:
         "",
         f"Made by `{command}` on Linux {platform.machine()}, Python {platform.python_version()}: a real API",
         "server, the operator in a process of its own, and a test that plays kubelet and Job controller. A batch of",
-        f"{len(told.items)} items, each with an agent that costs money, four at a time; the operator is killed by SIGKILL",
-        "a moment after it made a Job that was drawn, and started again.",
+        f"{len(told.items)} items, each with an agent that costs money, four at a time; the operator is killed by",
+        "SIGKILL a moment after it made a Job that was drawn, and started again.",
         "",
         f"{len(told.kills)} kills, {told.made.total()} Jobs made ({len(STAGES)} an item, and one export).",
         "Nothing was lost, repeated or counted wrong." if not wrong else f"{len(wrong)} findings:",

@@ -77,7 +77,10 @@ async def _campaign(kubeconfig: Path, items: int, kills: int, draw: random.Rando
         finally:
             for helper in helpers:
                 helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            ends = await asyncio.gather(*helpers, return_exceptions=True)
+        for end in ends:
+            if not isinstance(end, asyncio.CancelledError):
+                raise RuntimeError("a helper of the campaign ended before it") from end
         told.items = (await stage.admin.list(ITEMS, stage.namespace)).items
         told.batch = await stage.admin.get(BATCHES, stage.namespace, "killed") or {}
     return told

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.operator_kills import campaign
 
-KILLS, ITEMS, SEED = 10, 7, 2026
+KILLS, ITEMS, SEED = 10, 12, 2026
 
 
 @pytest.fixture(scope="module")

@@ -85,15 +85,18 @@ class Actions:
     async def release(self, item: Item, status: CommitBenchmarkStatus) -> None:
         """Delete the item's own volume, provided that what was in it is stored; comes before the last status.
 
-        A volume stays as long as pods use it, those that have ended too. What was recorded needs them no more; those
-        of an item that failed stay readable until their Jobs' time is over, and the volume goes with them.
+        It stays as long as pods use it, those that have ended too: the last one's message is read before it goes.
         """
-        collect = status.latest(StageName.COLLECT)
-        stored = collect is not None and collect.state is StageState.SUCCEEDED
-        if not stored or item.spec.workspace.claim_name:
-            return
-        await self._api.delete(CLAIMS, item.namespace, claim_name(item))
-        if status.outcome is not None and status.outcome.status == "True":
+        if _is_stored(status) and not item.spec.workspace.claim_name:
+            await self._api.delete(CLAIMS, item.namespace, claim_name(item))
+
+    async def let_go(self, item: Item, status: CommitBenchmarkStatus) -> None:
+        """Delete the pods that hold a recorded item's volume; comes after the last status, which needs their word.
+
+        Those of an item that failed stay readable until their Jobs' time is over, and the volume goes with them.
+        """
+        recorded = status.outcome is not None and status.outcome.status == "True"
+        if recorded and _is_stored(status) and not item.spec.workspace.claim_name:
             await self._delete_pods(item)
 
     async def _delete_pods(self, item: Item) -> None:
@@ -153,6 +156,11 @@ class Actions:
 
 class _Foreign(Exception):
     """Something else has the name of what is to be created."""
+
+
+def _is_stored(status: CommitBenchmarkStatus) -> bool:
+    collect = status.latest(StageName.COLLECT)
+    return collect is not None and collect.state is StageState.SUCCEEDED
 
 
 def refusal(stage: StageName, attempt: int, reason: Reason, message: str, now: datetime) -> ObservedJob:

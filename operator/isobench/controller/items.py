@@ -143,6 +143,8 @@ class ItemReconciler:
         if after.terminal:
             await self._actions.release(known.item, after)
         written = await self._api.put_status(ITEMS, known.item.object, after.manifest())
+        if after.terminal:
+            await self._actions.let_go(known.item, after)
         await self._report.written(written, known.status, after)
         return _Known(replace(known.item, object=written), after)
 
