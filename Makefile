@@ -96,10 +96,11 @@ test-agent: agent-env  ## The agent with the real OpenHands, against a scripted 
 test-all-pythons: setup  ## The fast tests on every supported Python that is here.
 	@scripts/part.sh "fast tests on other Pythons" $(BIN)/python scripts/test_all_pythons.py
 
-soak: agent-env  ## The long kill tests; writes docs/soak.md, docs/soak-agent.md and docs/soak-supervisor.md.
+soak: agent-env  ## The long kill tests; writes docs/soak*.md.
 	$(BIN)/python scripts/soak.py
 	$(BIN)/python scripts/soak_agent.py
 	$(BIN)/python scripts/soak_supervisor.py
+	$(BIN)/python scripts/soak_operator.py
 
 crds: setup  ## Write crds/ from the contracts, and the chart's copies.
 	$(BIN)/python scripts/generate_crds.py
