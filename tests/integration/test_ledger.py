@@ -155,3 +155,12 @@ def test_an_attempt_starts_once(tmp_path: Path) -> None:
         claim(tmp_path, "generate", 1)
     assert failure.value.reason is Reason.ALREADY_STARTED
     assert sorted(marker.name for marker in tmp_path.iterdir()) == ["generate-1.started", "generate-2.started"]
+
+
+def test_a_line_that_gives_money_back_is_no_line_of_ours(tmp_path):
+    path = tmp_path / "agent.jsonl"
+    forged = {"kind": "answer", "call": 1, "at": "2026-01-01T12:00:00Z", "outcome": "answered", "spent_usd": "-1000"}
+    path.write_text(json.dumps(forged) + "\n")
+    with pytest.raises(ItemFailure) as refused:
+        Ledger(path)
+    assert refused.value.reason is Reason.PAID_ATTEMPT_LOST

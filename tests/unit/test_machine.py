@@ -434,7 +434,7 @@ def test_a_back_off_is_no_overhead():
     assert journey.status.stages[1].overhead_seconds == 2
 
 
-@given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 10**6)), min_size=2, max_size=2))
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 10**6)), min_size=2, max_size=2))
 def test_costs_of_all_attempts_add_up(costs):
     journey = Journey(plan(generated=True)).go(WELL)
     for attempt, (dollars, tokens) in enumerate(costs, start=1):
@@ -467,3 +467,9 @@ def test_the_fate_of_another_attempt_says_nothing_of_this_one():
     stale = ObservedJob(PREPARE, 1, JobState.ENDED, result(PREPARE, 1))
     current = ObservedJob(PREPARE, 2, JobState.RUNNING)
     assert decide(plan(), status, (stale, current), NOON).actions == ()
+
+
+def test_what_a_message_says_of_dollars_is_taken_up_to_the_cap_and_from_paid_stages_only():
+    too_much = Cost(measured_usd=1e9, prompt_tokens=7)
+    journey = Journey(plan(generated=True)).go(result(PREPARE, cost=too_much), result(GENERATE, 1, cost=too_much))
+    assert journey.status.cost == Cost(measured_usd=journey.plan.cap_usd(GENERATE), prompt_tokens=7)

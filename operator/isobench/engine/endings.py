@@ -43,6 +43,15 @@ def lost(last: StageStatus, why: Failure, now: datetime) -> StageStatus:
     )
 
 
+def within_cap(plan: ItemPlan, result: StageResult) -> StageResult:
+    """``result`` with what it may have cost at the most: only paid stages cost anything, and none more than its cap."""
+    if result.cost is None:
+        return result
+    most = plan.cap_usd(result.stage) if result.stage in PAID else 0.0
+    cost = result.cost.model_copy(update={"measured_usd": min(result.cost.measured_usd, most)})
+    return result.model_copy(update={"cost": cost if result.stage in PAID else None})
+
+
 def with_result(status: CommitBenchmarkStatus, result: StageResult) -> CommitBenchmarkStatus:
     """``status`` with what a result says of the whole item."""
     update: dict[str, object] = {}

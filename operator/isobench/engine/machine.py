@@ -17,6 +17,7 @@ from isobench.engine.endings import (
     lost,
     with_condition,
     with_result,
+    within_cap,
 )
 from isobench.engine.facts import OPEN, Decision, Failure, Gates, JobState, ObservedJob, Start, Stop
 from isobench.engine.plan import ItemPlan
@@ -108,8 +109,9 @@ class _Deciding:
     def _end(self, status: CommitBenchmarkStatus, last: StageStatus, job: ObservedJob) -> Decision:
         if job.result is None:
             return self._lose(status, last, job.failure)
-        ended = ended_as(last, job.result)
-        return self._move(with_result(_with_stage(status, ended), job.result), ended)
+        result = within_cap(self._plan, job.result)
+        ended = ended_as(last, result)
+        return self._move(with_result(_with_stage(status, ended), result), ended)
 
     def _lose(self, status: CommitBenchmarkStatus, last: StageStatus, why: Failure | None) -> Decision:
         ended = lost(last, why or UNREADABLE, self._now)

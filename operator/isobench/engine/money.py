@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
 
 from isobench.contracts.configuration import Price
 from isobench.contracts.reasons import ItemFailure, Reason
@@ -20,6 +22,8 @@ SMALLEST_ANSWER = 16
 """Tokens below which an answer is of no use: a call that can't be granted as many is refused."""
 
 ZERO = Decimal(0)
+NotNegative = Annotated[Decimal, Field(ge=0)]
+"""Dollars as a ledger's line may have them; any other line can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ class Intent:
     model: str
     prompt_tokens: int
     max_tokens: int
-    reserved_usd: Decimal
+    reserved_usd: NotNegative
     kind: Literal["intent"] = "intent"
 
 
@@ -147,7 +151,7 @@ class Answer:
     call: int
     at: datetime
     outcome: Literal["answered", "refused", "lost"]
-    spent_usd: Decimal
+    spent_usd: NotNegative
     usage: Usage | None = None
     detail: str = ""
     kind: Literal["answer"] = "answer"

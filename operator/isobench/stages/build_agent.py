@@ -52,8 +52,9 @@ def _build_agent(request: StageRequest, ports: BuildAgentPorts) -> Done:
     workspace = ports.workspace
     prepared = read_model(workspace.prepared, Prepared)
     others = prepared.model_copy(update={"arms": [arm for arm in prepared.arms if arm.name != "agent"]})
+    judged = read_model(workspace.outcome, Attempt)  # before the patch's own build can run anything
     verification = _try(request, others, ports)
-    outcome = verified(read_model(workspace.outcome, Attempt), verification)
+    outcome = verified(judged, verification)
     write_model(workspace.outcome, outcome)
     if verification.refuted:
         write_model(workspace.prepared, others)

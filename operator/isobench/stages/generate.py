@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from isobench.adapters.beneath import NotTaken, open_beneath
 from isobench.adapters.files import read_json, read_model, write_json, write_text
 from isobench.adapters.models.ledger import claim, read_entries
 from isobench.adapters.models.llm import Completion, LLMConfigManager
@@ -32,6 +33,9 @@ class GeneratePorts:
     extraction: Callable[[str], Extraction | None]
     grant: Callable[[], AbstractContextManager[None]] = nullcontext
     """Holds the money that the item may cost; on a cluster it was granted before the stage began."""
+
+
+ANSWER_BYTES = 2**20
 
 
 def run(request: StageRequest, ports: GeneratePorts) -> StageResult:
@@ -70,10 +74,15 @@ def _generate(request: StageRequest, ports: GeneratePorts) -> Done:
 
 
 def _messages(request: StageRequest, first: tuple[Message, ...], ports: GeneratePorts) -> tuple[Message, ...]:
-    answer = _answer(_folder(ports, request.attempt - 1))
-    if request.feedback is None or not answer.exists():
+    if request.feedback is None:
         return first
-    return repair(first, answer.read_text(encoding="utf-8", errors="replace"), request.feedback)
+    answer = _answer(_folder(ports, request.attempt - 1)).relative_to(ports.workspace.root)
+    try:  # builds wrote in this workspace: what a link leads to must not reach the model
+        with open_beneath(ports.workspace.root, str(answer)) as stream:
+            text = stream.read(ANSWER_BYTES).decode("utf-8", errors="replace")
+    except (FileNotFoundError, NotTaken):
+        return first
+    return repair(first, text, request.feedback)
 
 
 def _usable(completion: Completion) -> str:
