@@ -45,7 +45,7 @@ format: setup  ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: setup
+lint: setup  ## Format, lint, types and layers.
 	@scripts/part.sh format $(BIN)/ruff format --quiet --check .
 	@scripts/part.sh lint $(BIN)/ruff check --quiet .
 	@scripts/part.sh types $(BIN)/mypy
@@ -93,7 +93,7 @@ cluster-ahead: setup
 test-agent: agent-env  ## The agent with the real OpenHands, against a scripted provider.
 	@scripts/part.sh "agent tests" $(BIN)/pytest -n 2 --durations=15 tests/agent
 
-test-all-pythons: setup  ## The fast tests on every supported Python that is here.
+test-all-pythons: setup  ## The fast tests on every supported Python.
 	@scripts/part.sh "fast tests on other Pythons" $(BIN)/python scripts/test_all_pythons.py
 
 soak: agent-env  ## The long kill tests; writes docs/soak*.md.
