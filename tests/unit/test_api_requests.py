@@ -1,6 +1,9 @@
 """Requests to the API server: what each refusal is, when one is sent again, what people are told, what time it is."""
 
+import asyncio
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +23,7 @@ from isobench.controller.api_errors import (
 from isobench.controller.clock import ServerClock
 from isobench.controller.events import event_manifest
 from isobench.controller.kinds import ITEMS, JOBS, PODS
-from isobench.controller.transport import delay_before_repeat, may_repeat
+from isobench.controller.transport import NO_HOOKS, Request, Transport, delay_before_repeat, may_repeat
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -72,6 +75,34 @@ def test_the_wait_is_what_the_server_asked_for_or_doubles_within_bounds():
     assert doubling == sorted(doubling)
     assert doubling[1] == 2 * doubling[0]
     assert doubling[-1] == 10
+
+
+async def serve(reader, writer):
+    """An API server that answers at once, and never ends a watch."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    body = b'{"a":"watch"}\n' if "/watched" in head else b'{"a":"list"}'
+    length = 1000 if "/watched" in head else len(body)
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+    await reader.read()  # until the client closes
+    writer.close()
+
+
+async def ask_beside(watches):
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    info = SimpleNamespace(as_ssl_context=lambda: False)
+    transport = Transport(SimpleNamespace(server=address, info=info, headers=lambda again=False: {}), NO_HOOKS)
+    async with server, AsyncExitStack() as stack:
+        stack.push_async_callback(transport.close)
+        for _ in range(watches):
+            lines = transport.lines(Request("watch", "GET", "/watched"), 60)
+            assert await anext(await stack.enter_async_context(aclosing(lines))) == b'{"a":"watch"}'
+        return await transport.answer(Request("list", "GET", "/listed"))
+
+
+def test_a_request_never_waits_for_a_watch_to_end():
+    namespaces, kinds = 40, 3
+    assert asyncio.run(asyncio.wait_for(ask_beside(namespaces * kinds), 10)) == {"a": "list"}
 
 
 def test_paths_follow_the_kind():

@@ -73,7 +73,7 @@ class Transport:
     def _session(self) -> aiohttp.ClientSession:
         if self._opened is None:
             trust = self._connection.info.as_ssl_context()
-            connector = aiohttp.TCPConnector(ssl=trust, limit=100, keepalive_timeout=60)
+            connector = aiohttp.TCPConnector(ssl=trust, limit=0, keepalive_timeout=60)  # every watch keeps one
             self._opened = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
         return self._opened
 
