@@ -62,14 +62,22 @@ def test_every_batch_comes_to_an_end(outcomes, parallelism):
 
 def test_items_are_begun_in_order_so_many_at_once():
     spec = asked(5, parallelism=2)
-    assert list(ledger.to_begin(spec, [])) == [0, 1]
-    assert list(ledger.to_begin(spec, [row(0), row(1)])) == []
-    assert list(ledger.to_begin(spec, [row(0, Reason.RECORDED), row(1)])) == [2]
-    assert list(ledger.to_begin(spec, [row(index, Reason.RECORDED) for index in range(4)])) == [4]
+    assert ledger.to_begin(spec, []) == [0, 1]
+    assert ledger.to_begin(spec, [row(0), row(1)]) == []
+    assert ledger.to_begin(spec, [row(0, Reason.RECORDED), row(1)]) == [2]
+    assert ledger.to_begin(spec, [row(index, Reason.RECORDED) for index in range(4)]) == [4]
+
+
+def test_an_item_that_was_deleted_before_its_row_was_entered_is_begun_again():
+    spec = asked(3, parallelism=3)
+    rows = ledger.observed([], [child(0, Reason.RECORDED), child(2, Reason.RECORDED)])
+    assert not ledger.finished(spec, rows)
+    assert ledger.to_begin(spec, rows) == [1]
+    assert ledger.finished(spec, ledger.observed(rows, [child(1, Reason.RECORDED)]))
 
 
 def test_nothing_is_begun_while_suspended():
-    assert list(ledger.to_begin(asked(5, suspend=True), [])) == []
+    assert ledger.to_begin(asked(5, suspend=True), []) == []
 
 
 def test_a_child_that_ended_is_settled_at_what_it_spent():
@@ -81,7 +89,7 @@ def test_a_child_that_disappeared_is_settled_at_its_reservation_and_not_begun_ag
     rows = ledger.observed([row(0, reserved=3, spent=0.5)], [])
     assert (rows[0].outcome, rows[0].reserved_usd, rows[0].spent_usd) == (Reason.ITEM_DELETED, 0, 3.5)
     assert ledger.observed(rows, []) == rows
-    assert list(ledger.to_begin(asked(1), rows)) == []
+    assert ledger.to_begin(asked(1), rows) == []
 
 
 def test_a_child_that_ended_and_was_swept_away_keeps_its_row():
@@ -103,7 +111,7 @@ def test_a_grant_is_entered_once_and_only_for_what_is_open():
 def test_after_a_failure_a_batch_that_fails_fast_begins_nothing_and_ends():
     spec = asked(5, failFast=True, parallelism=2)
     failed = [row(0, Reason.BUILD_FAILED), row(1)]
-    assert list(ledger.to_begin(spec, failed)) == []
+    assert ledger.to_begin(spec, failed) == []
     assert not ledger.finished(spec, failed)
     assert ledger.finished(spec, [row(0, Reason.BUILD_FAILED), row(1, Reason.RECORDED)])
     assert not ledger.stopped(spec, [row(0, Reason.ALREADY_RECORDED)]), "there is nothing to do is no failure"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from isobench.contracts.objects import BatchSpec
 from isobench.contracts.reasons import Family, Reason
@@ -65,13 +66,17 @@ def granted(rows: Rows, held: Mapping[str, float]) -> list[LedgerRow]:
     ]
 
 
-def to_begin(spec: BatchSpec, rows: Rows) -> range:
-    """The commits whose items are to be created now: the next ones, so that ``parallelism`` are unfinished."""
-    first = (
-        len(spec.commits) if stopped(spec, rows) or spec.suspend else 1 + max((row.index for row in rows), default=-1)
-    )
+def to_begin(spec: BatchSpec, rows: Rows) -> list[int]:
+    """The commits whose items are to be created now: the next without a row, so that ``parallelism`` are unfinished.
+
+    An item that was deleted before its row was entered left no trace: it is created again.
+    """
+    if stopped(spec, rows) or spec.suspend:
+        return []
+    begun = {row.index for row in rows}
+    missing = (index for index in range(len(spec.commits)) if index not in begun)
     room = spec.parallelism - sum(row.outcome is None for row in rows)
-    return range(first, min(len(spec.commits), first + max(0, room)))
+    return list(islice(missing, max(0, room)))
 
 
 def stopped(spec: BatchSpec, rows: Rows) -> bool:
