@@ -15,10 +15,10 @@ from isobench.controller.budgets import (
     most_usd,
     wish_of,
 )
-from isobench.controller.item import Item
+from isobench.controller.item import RETRY_ANNOTATION, Item
 from isobench.controller.kinds import BATCHES, ITEMS, Key, Object, owner_uid
 from isobench.engine.account import BUDGET, NAMESPACE_BUDGET
-from isobench.engine.admission import Candidate, Slots
+from isobench.engine.admission import CLUSTER_ITEMS, NAMESPACE_ITEMS, Candidate, Slots
 
 AGENT_PARALLELISM = "AgentParallelism"
 BETWEEN_SWEEPS = timedelta(seconds=30)
@@ -95,13 +95,13 @@ class Admission:
         return self._slots
 
     def _runs(self, item: Object) -> bool:
-        """Whether it has begun, has not ended, and is not at rest because somebody suspended it."""
-        begun = bool(item.get("status", {}).get("stages"))
+        """Whether it has begun, waits for no slot, has not ended, and is not at rest because somebody suspended it."""
+        begun = bool(item.get("status", {}).get("stages")) and _why(item) not in (NAMESPACE_ITEMS, CLUSTER_ITEMS)
         return begun and not has_ended(item) and (live_stage(item) is not None or not item["spec"].get("suspend"))
 
     def _wants(self, candidate: Candidate) -> bool:
         item = self._cache.items.get(Key(ITEMS.plural, candidate.namespace, candidate.name))
-        if item is None or item["metadata"]["uid"] != candidate.uid or has_ended(item):
+        if item is None or item["metadata"]["uid"] != candidate.uid or (has_ended(item) and not _asked_again(item)):
             return False
         return live_stage(item) is not None or not item["spec"].get("suspend")
 
@@ -190,8 +190,19 @@ def _candidate(item: Object) -> Candidate:
 
 def _attempts(item: Object) -> bool:
     """Whether its agent runs; one that is claimed may still wait for its turn or its money."""
-    waiting = item.get("status", {}).get("waiting", {}).get("why")
-    return live_stage(item) is StageName.AGENT and waiting not in (AGENT_PARALLELISM, BUDGET, NAMESPACE_BUDGET)
+    return live_stage(item) is StageName.AGENT and _why(item) not in (AGENT_PARALLELISM, BUDGET, NAMESPACE_BUDGET)
+
+
+def _why(item: Object) -> str | None:
+    """Why it waits, if its status says so."""
+    why = item.get("status", {}).get("waiting", {}).get("why")
+    return None if why is None else str(why)
+
+
+def _asked_again(item: Object) -> bool:
+    """Whether a person asked for another round that its status does not show yet: until then it looks ended."""
+    asked = item["metadata"].get("annotations", {}).get(RETRY_ANNOTATION)
+    return bool(asked) and asked != item.get("status", {}).get("retried")
 
 
 def _reserved(batch: Object, item: str) -> bool:
