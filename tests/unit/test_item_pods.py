@@ -132,6 +132,22 @@ def test_an_image_that_can_not_be_pulled_is_named_and_given_up(why):
     assert unready(waits(reason="InvalidImageName")).reason is Reason.IMAGE_UNAVAILABLE
 
 
+def test_the_time_to_pull_begins_when_a_node_has_the_pod():
+    scheduled = [condition("PodScheduled") | {"lastTransitionTime": "2026-01-01T12:09:00Z"}]
+    assert unready(waits(reason="ErrImagePull"), conditions=scheduled, age=600).why == "ErrImagePull"
+    late = unready(waits(reason="ErrImagePull"), conditions=scheduled, age=601)
+    assert late.reason is Reason.IMAGE_UNAVAILABLE
+
+
+def test_the_time_to_pull_begins_when_what_comes_before_has_ended():
+    fetched = ended("fetch")
+    fetched["state"]["terminated"]["finishedAt"] = "2026-01-01T12:30:00Z"
+    before = [fetched, waits("environment", "ErrImagePull")]
+    waiting = waits(reason="PodInitializing")
+    assert unready(waiting, init=before, age=1860).why == "ErrImagePull"
+    assert unready(waiting, init=before, age=1861).reason is Reason.IMAGE_UNAVAILABLE
+
+
 def test_a_secret_that_is_not_there_is_the_specs_fault():
     waiting = waits(reason="CreateContainerConfigError", message='secret "store" not found')
     assert 'secret "store" not found' in unready(waiting).message

@@ -95,10 +95,10 @@ def hindrance(pod: Object, now: datetime, pull_seconds: float, pending_seconds: 
         if age > timedelta(seconds=pending_seconds):
             return Failure(Reason.STAGE_TIMED_OUT, f"no node took its pod within {pending_seconds:g} s: {said}")
         return Waiting(why=why, message=said)
+    late = now - _could_pull_at(pod) > timedelta(seconds=pull_seconds)
     for container in _containers(pod):
         waiting = (container.get("state") or {}).get("waiting") or {}
         why, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
-        late = age > timedelta(seconds=pull_seconds)
         if why in _IMAGE_TROUBLE:
             message = f"the image {container['image']} can't be pulled: {said or why}"
             if late or why == "InvalidImageName":
@@ -108,6 +108,15 @@ def hindrance(pod: Object, now: datetime, pull_seconds: float, pending_seconds: 
             message = f"the container {container['name']} can't be made: {said or why}"
             return Failure(Reason.INVALID_SPEC, message) if late else Waiting(why=why, message=message)
     return None
+
+
+def _could_pull_at(pod: Object) -> datetime:
+    """Since when its node could make the container that comes next: it had the pod, and those before have ended."""
+    scheduled = _condition(pod, "PodScheduled", "True") or {}
+    since = [scheduled.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]]
+    for container in (pod.get("status") or {}).get("initContainerStatuses") or ():
+        since.append(((container.get("state") or {}).get("terminated") or {}).get("finishedAt"))
+    return max(datetime.fromisoformat(moment) for moment in since if moment)
 
 
 def _told(pod: Object, stage: StageName, attempt: int) -> StageResult | str:
