@@ -28,6 +28,7 @@ from isobench.engine.machine import (
     ObservedJob,
     Start,
     Stop,
+    ask_again,
     decide,
 )
 from isobench.engine.plan import ItemPlan, plan_item
@@ -350,6 +351,15 @@ def test_a_lost_paid_attempt_is_charged_at_what_its_cap_left(fate):
     journey = Journey(plan(generated=True)).go(WELL, paid, fate)
     assert journey.stages[:3] == [(PREPARE, 1), (GENERATE, 1), (GENERATE, 2)]
     assert journey.status.cost == Cost(measured_usd=1.0, prompt_tokens=7)
+
+
+def test_a_paid_attempt_that_is_lost_after_a_retry_is_charged_at_its_whole_cap():
+    paid = result(GENERATE, 1, Reason.TEST_INVALID, cost=Cost(measured_usd=0.25))
+    journey = Journey(plan(generated=True)).go(WELL, paid, GONE, WELL)
+    assert (journey.status.terminal, journey.status.cost.measured_usd) == (True, 1.0)
+    journey.status = ask_again(journey.plan, journey.status, "again", journey.now, workspace_kept=True)
+    journey.go(GONE)
+    assert journey.status.cost.measured_usd == 2.0
 
 
 def test_a_lost_agent_is_charged_at_its_cap_beside_what_the_test_cost():

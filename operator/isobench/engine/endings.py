@@ -70,8 +70,12 @@ def with_result(status: CommitBenchmarkStatus, result: StageResult) -> CommitBen
 
 
 def charged_at_its_cap(plan: ItemPlan, status: CommitBenchmarkStatus, stage: StageName) -> CommitBenchmarkStatus:
-    """A lost attempt may have spent all that its stage's cap left; all attempts at `generate` share one."""
-    before = status.cost.measured_usd if stage is StageName.GENERATE else 0.0
+    """A lost attempt may have spent all that its stage's cap left; all attempts at `generate` share one.
+
+    Not after a person's retry: the gateway, whose ledger may have gone with the workspace, may have begun anew.
+    """
+    shared = stage is StageName.GENERATE and status.retried is None
+    before = status.cost.measured_usd if shared else 0.0
     measured = status.cost.measured_usd + max(0.0, plan.cap_usd(stage) - before)
     return status.model_copy(update={"cost": status.cost.model_copy(update={"measured_usd": measured})})
 
