@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from isobench.controller.cache import Cache, Store
-from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key
+from isobench.controller.kinds import BATCHES, ITEM_UID_LABEL, ITEMS, JOBS, Key
 
 NAMES = st.sampled_from(["a", "b", "c"])
 
@@ -124,5 +124,14 @@ def test_jobs_are_found_by_their_item_and_kept_without_their_template():
     job = an_object("j", "u1", 1)
     job["metadata"]["ownerReferences"] = [{"kind": ITEMS.name, "uid": "item-1", "name": "i"}]
     cache.learn(JOBS, job)
-    assert [found["spec"] for found in cache.jobs_of("item-1")] == [{"suspend": False}]
-    assert cache.jobs_of("item-2") == []
+    assert [found["spec"] for found in cache.jobs_of("team", "item-1")] == [{"suspend": False}]
+    assert cache.jobs_of("team", "item-2") == []
+
+
+def test_a_job_in_another_namespace_is_not_the_items_whatever_its_label_says():
+    cache = Cache()
+    for namespace in ("team", "elsewhere"):
+        job = an_object("j", f"u-{namespace}", 1)
+        job["metadata"] |= {"namespace": namespace, "labels": {ITEM_UID_LABEL: "item-1"}}
+        cache.learn(JOBS, job)
+    assert [found["metadata"]["uid"] for found in cache.jobs_of("team", "item-1")] == ["u-team"]

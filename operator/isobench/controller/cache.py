@@ -131,9 +131,9 @@ class Cache:
         """The stores."""
         return iter((self.items, self.batches, self.jobs))
 
-    def jobs_of(self, item_uid: str) -> list[Object]:
-        """The Jobs that belong to the item."""
-        return self.jobs.group(item_uid)
+    def jobs_of(self, namespace: str, item_uid: str) -> list[Object]:
+        """The Jobs that belong to the item: in its own namespace, for anybody can write its UID into a label."""
+        return [job for job in self.jobs.group(item_uid) if job["metadata"]["namespace"] == namespace]
 
     def children_of(self, batch_uid: str) -> list[Object]:
         """The items that the batch owns."""

@@ -78,7 +78,7 @@ class Actions:
 
     async def tidy(self, item: Item, status: CommitBenchmarkStatus) -> None:
         """Delete the Jobs that nobody waits for."""
-        for job in list(unwanted(self._cache.jobs_of(item.uid), status)):
+        for job in list(unwanted(self._cache.jobs_of(item.namespace, item.uid), status)):
             metadata = job["metadata"]
             await self._api.delete(JOBS, item.namespace, metadata["name"], uid=metadata["uid"])
 

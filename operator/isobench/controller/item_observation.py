@@ -36,7 +36,7 @@ async def observe(
     last = status.stages[-1] if status.stages else None
     if last is None:
         return Observation()
-    job = claimed_job(cache.jobs_of(item.uid), last)
+    job = claimed_job(cache.jobs_of(item.namespace, item.uid), last)
     if last.state.final:
         return Observation(settled=job is not None and is_finished(job))
     if job is None or last.job_uid not in (None, job["metadata"]["uid"]):
