@@ -10,6 +10,8 @@ from isobench.contracts.attempt import Assignment
 from isobench.engine.worktree_rules import Change, RepositoryState, Sorted, compare_repositories, sort_changes
 
 PATCH_BYTES = 4 * 2**20
+TARGET_BYTES = 16 * 2**20
+"""A changed target is read whole; a sparse file may claim more than there is memory."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,14 @@ class Left:
     changes: Sorted
     tampering: tuple[str, ...]
     patch: bytes
+    oversize: str | None = None
+    """Why there is no patch: a target that is too long to be read."""
 
     @property
     def too_large(self) -> str | None:
         """Why the patch can't be taken, if it can't."""
-        if len(self.patch) <= PATCH_BYTES:
-            return None
+        if self.oversize is not None or len(self.patch) <= PATCH_BYTES:
+            return self.oversize
         return f"the patch has {len(self.patch)} bytes and may have {PATCH_BYTES}"
 
 
@@ -39,14 +43,26 @@ def look_at(
     ignored = ignored_by(base, added, scratch)
     judged = sort_changes(found, assignment.targets, ignored, assignment.test)
     repository = compare_repositories(before, repository_state(worktree), f"refs/heads/{assignment.branch}")
+    tampering = (*judged.tampering, *repository)
+    oversize = _oversize(worktree, judged.in_target)
+    if oversize is not None:
+        return Left(judged, tampering, b"", oversize)
     patch = patch_between(_files(base, judged.in_target), _files(worktree, judged.in_target), scratch)
-    return Left(judged, (*judged.tampering, *repository), patch)
+    return Left(judged, tampering, patch)
 
 
 def _is_test_as_given(change: Change, worktree: Path, assignment: Assignment, test: str) -> bool:
     if change.path != assignment.test or change.kind != "added" or change.link is not None or change.special:
         return False
-    return read_file(worktree, assignment.test)[0] == test.encode()
+    given = test.encode()
+    return (worktree / assignment.test).lstat().st_size == len(given) and read_file(worktree, change.path)[0] == given
+
+
+def _oversize(worktree: Path, paths: tuple[str, ...]) -> str | None:
+    for path in paths:
+        if (worktree / path).is_file() and (size := (worktree / path).lstat().st_size) > TARGET_BYTES:
+            return f"{path} has {size} bytes and may have {TARGET_BYTES}"
+    return None
 
 
 def _files(tree: Path, paths: tuple[str, ...]) -> Mapping[str, Content]:

@@ -118,6 +118,13 @@ def test_a_deleted_worktree_is_an_outcome_too(bench):
     assert {"tampered", "off_target"} <= {finding.outcome for finding in bench.outcome.held}
 
 
+def test_a_target_that_claims_more_than_there_is_memory_is_not_read(bench):
+    bench.attempt(f"truncate -s 3G {TARGET}")
+    assert bench.outcome.outcome != "unverified"
+    assert any("and may have" in finding.evidence for finding in bench.outcome.held)
+    assert not bench.workspace.patch.exists() or bench.workspace.patch.read_bytes() == b""
+
+
 def test_time_is_up_whatever_it_ignores(bench):
     bench.attempt(f"{FASTER}; trap '' TERM; setsid sleep 1000 & exec sleep 1000", timeoutMinutes=0.02)
     assert bench.outcome.outcome == "timed_out"
