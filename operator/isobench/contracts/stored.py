@@ -24,6 +24,7 @@ class Marker(Contract):
     isobench: str
     run_id: str
     item_id: str
+    attempts: int = Field(default=0, ge=0, description="How many attempts at stages before collect it tells of.")
     outcome: Reason
     recorded: bool
     files: dict[str, StoredFile] = Field(description="Every object below the item's prefix, by name.")

@@ -16,7 +16,7 @@ from isobench.contracts.pod import PodRequest
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.stage import StageResult
-from isobench.contracts.status import Artifacts, CommitBenchmarkStatus
+from isobench.contracts.status import Artifacts, CommitBenchmarkStatus, StageName, StageState, StageStatus
 from isobench.contracts.stored import DatasetEntry, Marker, StoredFile
 from isobench.engine.artifacts import (
     JOURNAL,
@@ -36,7 +36,10 @@ from isobench.worker.pod import Pod, now
 
 
 def collect(request: PodRequest) -> StageResult:
-    """Store everything of the item, the marker last; a repetition finds the marker and stores nothing again."""
+    """Store everything of the item, the marker last; a repetition finds the marker and stores nothing again.
+
+    An item that was asked for again, and tried, is no repetition: what it left is stored over what it left before.
+    """
     return attempt(request.item, now, request.places.scratch, lambda: _collect(request))
 
 
@@ -44,17 +47,33 @@ def _collect(request: PodRequest) -> Done:
     output, item = request.item.spec.output, request.item
     store = open_store(output.store, output.endpoint)
     prefix = item_prefix(item.run_id, item.item_id)
-    stored = store.get(f"{prefix}/{MARKER}")
-    if stored is not None:
-        return _done(store, prefix, Marker.model_validate_json(stored), "it was stored before")
     status = request.status or CommitBenchmarkStatus()
+    stored = _marker(store, f"{prefix}/{MARKER}")
+    if stored is not None and _covers(stored, status):
+        return _done(store, prefix, stored, "it was stored before")
     copies = request.places.scratch / "collect"
     left_out = _take_files(Pod(request), status, copies)
     _write_record_and_journal(request, status, store, copies)
-    marker = _upload(request, store, copies, left_out)
+    marker = _upload(request, status, store, copies, left_out)
     _enter_into_dataset(request, status, store, read_model(copies / JOURNAL, Journal))
     _mark(store, f"{prefix}/{MARKER}", marker)
     return _done(store, prefix, marker, "")
+
+
+def _marker(store: Store, key: str) -> Marker | None:
+    content = store.get(key)
+    return Marker.model_validate_json(content) if content is not None else None
+
+
+def _covers(marker: Marker, status: CommitBenchmarkStatus) -> bool:
+    """Whether what is stored tells of all that was tried, or holds a record that nothing tried since can replace."""
+    before = _before_collect(status)
+    new = bool(before) and before[-1].name is StageName.TIMING and before[-1].state is StageState.SUCCEEDED
+    return marker.attempts == len(before) or (marker.recorded and not new)
+
+
+def _before_collect(status: CommitBenchmarkStatus) -> list[StageStatus]:
+    return [attempt for attempt in status.stages if attempt.name is not StageName.COLLECT]
 
 
 def _take_files(pod: Pod, status: CommitBenchmarkStatus, copies: Path) -> list[str]:
@@ -88,7 +107,9 @@ def _write_record_and_journal(request: PodRequest, status: CommitBenchmarkStatus
         raise ItemFailure(result.reason or Reason.INFRASTRUCTURE_ERROR, result.message)
 
 
-def _upload(request: PodRequest, store: Store, copies: Path, left_out: list[str]) -> Marker:
+def _upload(
+    request: PodRequest, status: CommitBenchmarkStatus, store: Store, copies: Path, left_out: list[str]
+) -> Marker:
     """Upload every copy, record and journal after all others; the marker that lists them."""
     prefix = item_prefix(request.item.run_id, request.item.item_id)
     files = {path.relative_to(copies).as_posix(): path for path in copies.rglob("*") if path.is_file()}
@@ -99,6 +120,7 @@ def _upload(request: PodRequest, store: Store, copies: Path, left_out: list[str]
         isobench=isobench.__version__,
         run_id=request.item.run_id,
         item_id=request.item.item_id,
+        attempts=len(_before_collect(status)),
         outcome=journal.outcome,
         recorded=RECORD in files,
         files={name: _described(path) for name, path in sorted(files.items())},

@@ -9,7 +9,7 @@ from building.pods import ITEM_ID, QUICK, RUN_ID, Passed, asked, pods_of, status
 from building.swift_history import TEST, SwiftHistory
 from isobench.contracts.pod import ExportRequest
 from isobench.contracts.reasons import Reason
-from isobench.contracts.status import StageName
+from isobench.contracts.status import CommitBenchmarkStatus, StageName
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +74,84 @@ def test_collect_again_finds_the_marker_and_changes_nothing(passed: Passed):
     result = again.result(StageName.COLLECT)
     assert (result.succeeded, result.artifacts, result.message) == (True, first.artifacts, "it was stored before")
     assert {path: path.stat().st_mtime_ns for path in passed.store.rglob("*")} == before
+
+
+def collected(passed: Passed, store, status):
+    """collect's result for the passed item, with this status and into this store."""
+    spec = passed.pods.spec
+    spec = spec.model_copy(update={"output": spec.output.model_copy(update={"store": store.as_uri()})})
+    request = passed.pods.pod(StageName.COLLECT, status=status)
+    request = request.model_copy(update={"item": request.item.model_copy(update={"spec": spec})})
+    ended = passed.pods.run("collect", request)
+    assert ended.code == 0, ended.log
+    return ended.result(StageName.COLLECT)
+
+
+def exported(passed: Passed, store):
+    """How many records an export finds, and the outcomes that it counts."""
+    request = ExportRequest(store=store.as_uri(), dataset="demo", batch="demo")
+    places = passed.pods.pod(StageName.COLLECT).places
+    ended = passed.pods.run("export", request.model_copy(update={"places": places}))
+    assert ended.code == 0, ended.log
+    return ended.pod_result.facts, strict(store / "demo" / "summary.json")["reasons"]
+
+
+def one_after_the_other(*rounds: CommitBenchmarkStatus) -> CommitBenchmarkStatus:
+    """The state of an item that was asked for again: every round but the last has been collected."""
+    stages = rounds[0].stages
+    for again in rounds[1:]:
+        for new in (*status_after(StageName.COLLECT).stages, *again.stages):
+            attempt = 1 + sum(earlier.name is new.name for earlier in stages)
+            stages = [*stages, new.model_copy(update={"attempt": attempt})]
+    return CommitBenchmarkStatus(stages=stages)
+
+
+def contents(store):
+    return {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+TIMED = status_after(StageName.PREPARE, StageName.TIMING)
+TOO_SLOW = status_after(StageName.PREPARE, StageName.TIMING, failed={StageName.TIMING: Reason.TOO_SLOW})
+UNBUILT = status_after(StageName.PREPARE, failed={StageName.PREPARE: Reason.BUILD_FAILED})
+
+
+def test_a_failed_rounds_marker_does_not_keep_a_later_rounds_record_out(passed: Passed, tmp_path):
+    folder = tmp_path / "runs" / RUN_ID / ITEM_ID
+    assert collected(passed, tmp_path, TOO_SLOW).artifacts.record_uri is None
+    assert exported(passed, tmp_path) == ({"records": 0, "items": 1, "missing": 0}, {"TooSlow": 1})
+    both = one_after_the_other(TOO_SLOW, status_after(StageName.TIMING))
+    result = collected(passed, tmp_path, both)
+    assert result.artifacts.record_uri == (folder / "record.json").as_uri()
+    marker = strict(folder / "done.json")
+    assert (marker["outcome"], marker["recorded"], marker["attempts"]) == ("Recorded", True, 3)
+    assert marker["files"]["record.json"]["bytes"] == (folder / "record.json").stat().st_size
+    assert strict(folder / "journal.json")["outcome"] == "Recorded"
+    assert exported(passed, tmp_path) == ({"records": 1, "items": 1, "missing": 0}, {"Recorded": 1})
+    before = contents(tmp_path)
+    assert collected(passed, tmp_path, both).message == "it was stored before"
+    assert contents(tmp_path) == before
+
+
+def test_a_later_failure_is_stored_over_an_earlier_one(passed: Passed, tmp_path):
+    collected(passed, tmp_path, TOO_SLOW)
+    assert collected(passed, tmp_path, one_after_the_other(TOO_SLOW, UNBUILT)).artifacts.record_uri is None
+    assert strict(tmp_path / "runs" / RUN_ID / ITEM_ID / "journal.json")["outcome"] == "BuildFailed"
+    assert exported(passed, tmp_path) == ({"records": 0, "items": 1, "missing": 0}, {"BuildFailed": 1})
+
+
+@pytest.mark.parametrize("failure", [TOO_SLOW, UNBUILT], ids=["timing", "prepare"])
+def test_a_record_is_not_replaced_by_a_later_rounds_failure_but_by_its_record(passed: Passed, tmp_path, failure):
+    first = collected(passed, tmp_path, TIMED)
+    before = contents(tmp_path)
+    result = collected(passed, tmp_path, one_after_the_other(TIMED, failure))
+    assert (result.artifacts, result.message) == (first.artifacts, "it was stored before")
+    assert contents(tmp_path) == before
+    assert exported(passed, tmp_path) == ({"records": 1, "items": 1, "missing": 0}, {"Recorded": 1})
+    rounds = one_after_the_other(TIMED, failure, TIMED)
+    assert collected(passed, tmp_path, rounds).message != "it was stored before"
+    (entry,) = (tmp_path / "demo" / "items").iterdir()
+    assert len(strict(entry)["status"]["stages"]) == len(rounds.stages)
+    assert exported(passed, tmp_path) == ({"records": 1, "items": 1, "missing": 0}, {"Recorded": 1})
 
 
 def test_export_writes_the_dataset_and_the_summary_and_can_be_repeated(passed: Passed):
