@@ -7,16 +7,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from building.items import NOON
 from building.swift_history import TEST, SwiftHistory
 from isobench.adapters.isolation.pods import PodContainer, place_tools
-from isobench.contracts.pod import RUNNER, SOCKET, Argument, Places, PodRequest, PodResult
+from isobench.contracts.pod import RUN, RUNNER, SOCKET, WRITTEN, Argument, Places, PodRequest, PodResult
 from isobench.contracts.spec import CommitBenchmarkSpec
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageState, StageStatus
@@ -120,8 +121,12 @@ class Pods:
 
     @contextmanager
     def beside(self, request: PodRequest) -> Iterator[PodContainer]:
-        """The environment container of the pod."""
-        with running(request.places.exchange, request.places.workspace) as container:
+        """The environment container of the pod, which can write to what its stage's can, where a test may mount."""
+        exchange, workspace = request.places.exchange, request.places.workspace
+        written = [workspace / folder for folder in WRITTEN[request.item.stage]]
+        assert all(folder.is_dir() for folder in written), "the kubelet would make it, as root's"
+        mounted = (*read_only(workspace, written), *read_only(exchange, [exchange / RUN])) if may_mount() else ()
+        with running(exchange, workspace, mounted) as container:
             yield container
 
     def prepare(self, **changes) -> Ended:
@@ -163,12 +168,27 @@ def pods_of(spec: CommitBenchmarkSpec) -> Iterator[Pods]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@cache
+def may_mount() -> bool:
+    """Whether this user may have mounts of its own."""
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
+def read_only(folder: Path, written: Sequence[Path]) -> Iterator[str]:
+    """Commands that leave a folder read-only but for what is ``written`` in it."""
+    for path in (folder, *written):
+        yield f"mount --bind {path} {path}"
+    yield f"mount -o remount,bind,ro {folder}"
+
+
 @contextmanager
-def running(exchange: Path, work_root: Path) -> Iterator[PodContainer]:
-    """A runner in a process of its own, with the tools in ``exchange``."""
+def running(exchange: Path, work_root: Path, mounted: Sequence[str] = ()) -> Iterator[PodContainer]:
+    """A runner in a process of its own, with the tools in ``exchange``; before it starts, ``mounted`` is done."""
     if not (exchange / RUNNER).exists():
         place_tools(exchange, for_builds=True)
     command = [sys.executable, "-I", str(exchange / RUNNER), "--serve", str(exchange / SOCKET)]
+    if mounted:
+        command = ["unshare", "--mount", "sh", "-c", f'set -e; {"; ".join(mounted)}; exec "$@"', "runner", *command]
     path = f"{Path(os.path.realpath(sys.executable)).parent}:/usr/bin:/bin"
     variables = {"PATH": path, "HOME": "/", "UV_OFFLINE": "1"}
     with subprocess.Popen(command, env=variables) as process:

@@ -213,11 +213,40 @@ def test_on_a_shared_claim_an_item_sees_its_own_directory_only():
     assert claim(Item.read(item(workspace={"claimName": "shared"})), "isobench") is None
 
 
-@pytest.mark.parametrize("stage", [VALIDATE, TIMING])
-def test_what_is_timed_can_write_nothing_of_the_workspace_but_the_probes_folder(stage):
-    mounts = containers_of(stage)["environment"]["volumeMounts"]
-    workspace = {mount["mountPath"]: mount.get("readOnly", False) for mount in mounts if mount["name"] == "workspace"}
-    assert workspace == {"/workspace": True, "/workspace/item/probe": False}
+BUILT = ["environments", "uv-cache", "pip-cache", "tmp"]
+
+
+def writable(container, volume):
+    """The folders of a volume that a container can write to; the volume itself it can read at least."""
+    mounts = [mount for mount in container["volumeMounts"] if mount["name"] == volume]
+    assert mounts[0].get("subPath", "") in ("", f"team-a/{ITEM_UID}")
+    return [mount["mountPath"] for mount in mounts if not mount.get("readOnly", False)]
+
+
+@pytest.mark.parametrize("workspace", [{}, {"claimName": "shared"}])
+@pytest.mark.parametrize(
+    ("stage", "folders"),
+    [
+        (PREPARE, BUILT),
+        (VALIDATE, ["item/probe"]),
+        (AGENT, ["agents"]),
+        (BUILD_AGENT, [*BUILT, "item/probe", "agents"]),
+        (TIMING, ["item/probe"]),
+    ],
+)
+def test_a_foreign_container_can_write_to_the_folders_of_its_stage_and_to_its_runners_socket_only(
+    stage, folders, workspace
+):
+    containers = containers_of(stage, workspace=workspace)
+    foreign = containers.pop("agent" if stage is AGENT else "environment")
+    assert writable(foreign, "workspace") == [f"/workspace/{folder}" for folder in folders]
+    assert writable(foreign, "exchange") == ["/isobench/run"]
+    assert foreign["command"][-1] == "/isobench/run/run.sock"
+    for mount in foreign["volumeMounts"]:
+        if mount["mountPath"] not in ("/workspace", "/isobench", "/scratch", "/dev/shm"):
+            assert mount["subPath"].endswith(mount["mountPath"].split("/", 2)[2])
+    for own in containers.values():
+        assert (writable(own, "workspace"), writable(own, "exchange")) == (["/workspace"], ["/isobench"])
 
 
 def test_all_pods_of_an_item_fit_the_nodes_that_may_time_since_its_volume_stays_where_the_first_one_ran():

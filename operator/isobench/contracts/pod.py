@@ -1,5 +1,6 @@
 """What a pod is told, one JSON argument, and what a pod that is no stage says at its end."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -11,13 +12,28 @@ from isobench.contracts.configuration import Configuration
 from isobench.contracts.objects import PublishSpec
 from isobench.contracts.reasons import Reason
 from isobench.contracts.stage import MESSAGE_BYTES, StageRequest
-from isobench.contracts.status import CommitBenchmarkStatus
+from isobench.contracts.status import CommitBenchmarkStatus, StageName
 
 RUNNER, PROBE, UV = "runner.pyz", "probe.pyz", "uv"
 """What the environment container finds in the exchange folder."""
 
-SOCKET = "run.sock"
-"""Where the environment container's runner listens, in the exchange folder."""
+RUN = "run"
+"""The only folder of the exchange folder that a foreign container can write to."""
+
+SOCKET = f"{RUN}/run.sock"
+"""Where the runner of a foreign container listens, in the exchange folder."""
+
+WRITTEN_BY_BUILDS = ("environments", "uv-cache", "pip-cache", "tmp")
+ROOMS, PROBES = "agents", "item/probe"
+
+WRITTEN: Mapping[StageName, tuple[str, ...]] = {
+    StageName.PREPARE: WRITTEN_BY_BUILDS,
+    StageName.VALIDATE: (PROBES,),
+    StageName.AGENT: (ROOMS,),
+    StageName.BUILD_AGENT: (*WRITTEN_BY_BUILDS, PROBES, ROOMS),
+    StageName.TIMING: (PROBES,),
+}
+"""The folders of the item's volume that a stage's foreign container can write to; all the rest it can only read."""
 
 
 class Places(Contract):

@@ -38,7 +38,7 @@ def agent(request: PodRequest) -> StageResult:
         ports = attempting.AgentPorts(
             workspace=pod.workspace,
             clock=now,
-            rooms=_rooms(pod),
+            rooms=pod.rooms,
             scratch=request.places.scratch,
             agent=agent_in_image,
             repository=lambda prepared, path: _copy(pod.agent_repository, path),
@@ -64,7 +64,7 @@ def build_agent(request: PodRequest) -> StageResult:
             workspace=pod.workspace,
             clock=now,
             trees=pod.root / "trees",
-            rooms=_rooms(pod),
+            rooms=pod.rooms,
             builder=pod.container.builder(),
             probe=lambda prepared: ProbeRunner(request.places.exchange / PROBE, pod.container.connected_sandbox()),
             supervisor=supervisor,
@@ -74,10 +74,6 @@ def build_agent(request: PodRequest) -> StageResult:
         return building.run(request.item, ports)
 
     return result_of(pod, work)
-
-
-def _rooms(pod: Pod) -> Path:
-    return pod.root / "agents"
 
 
 def _copy(repository: Path, path: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from isobench.adapters.isolation.pods import PodContainer
 from isobench.contracts.base import InvalidInput
-from isobench.contracts.pod import PodRequest
+from isobench.contracts.pod import ROOMS, WRITTEN, PodRequest
 from isobench.contracts.reasons import ItemFailure
 from isobench.contracts.stage import StageResult
 from isobench.engine.workspace import Workspace
@@ -42,6 +42,16 @@ class Pod:
     def agent_repository(self) -> Path:
         """What the agent's repository is copied from: `fetch` makes it, the only container that runs git."""
         return self.root / "agent-repository"
+
+    @property
+    def rooms(self) -> Path:
+        """Where agents work."""
+        return self.root / ROOMS
+
+    def make_written(self) -> None:
+        """Make the folders that this stage's foreign container is given to write to, before it starts."""
+        for folder in WRITTEN[self.request.item.stage]:
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
 
     @cached_property
     def container(self) -> PodContainer:

@@ -50,9 +50,11 @@ def inputs(request: PodRequest) -> StageResult:
 
 
 def place(request: PodRequest) -> StageResult:
-    """Put runner, probe and uv where the environment container finds them."""
+    """Put runner, probe and uv where the environment container finds them, and make what it may write to."""
+    pod = Pod(request)
 
     def work() -> Done:
+        pod.make_written()
         place_tools(request.places.exchange, for_builds=True)
         return Done()
 
@@ -69,7 +71,8 @@ def _fetch(pod: Pod) -> Done:
     request, spec = pod.request, pod.request.item.spec
     if spec.inputs is None:  # else `inputs` has done it
         _begin_anew(pod)
-    pod.workspace.probes.mkdir(parents=True, exist_ok=True)
+    pod.workspace.probes.mkdir(parents=True, exist_ok=True)  # for the pods that time
+    pod.make_written()
     place_tools(request.places.exchange, for_builds=True)
     supplies = Supplies(pod.inputs / spec.inputs.sha256 if spec.inputs else None)
     managers: list[RepoManager] = []

@@ -3,7 +3,7 @@
 import pytest
 
 from building.attempts import FASTER, SEEDED, TARGET
-from building.pods import ITEM_ID, RUN_ID, asked, pods_of, status_after, strict
+from building.pods import ITEM_ID, RUN_ID, asked, may_mount, pods_of, status_after, strict
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
 
@@ -72,6 +72,33 @@ def test_the_agent_saw_nothing_of_the_head_commit(attempted, swift):
     for secret in (swift.merged, swift.merged[:8], "Halve", RUN_ID, ITEM_ID):
         assert secret not in printed
     assert list((pods.workspace / "agents").iterdir()) == []
+
+
+@pytest.mark.skipif(not may_mount(), reason="this user may mount nothing")
+@pytest.mark.parametrize(
+    ("command", "stage", "allowed"),
+    [("place", StageName.AGENT, "agents"), ("place", StageName.BUILD_AGENT, "environments"), ("isolate", None, None)],
+)
+def test_beside_a_stage_nothing_can_be_written_but_what_the_stage_is_for(attempted, command, stage, allowed):
+    _, _, pods = attempted
+    request = pods.pod(stage or StageName.TIMING, 2)
+    assert pods.run(command, request).code == 0
+    exchange = request.places.exchange
+    paths = [
+        *(pods.workspace / allowed / "mine" if allowed else pods.item / "probe" / "mine", exchange / "run" / "mine"),
+        *(pods.item / "prepared.json", pods.workspace / "trees" / "mine", pods.workspace / "inputs"),
+        *(exchange / "runner.pyz", exchange / "gateway.json"),
+    ]
+    with pods.beside(request) as container:
+        for path in paths:
+            done = container.run(
+                ["sh", "-c", 'echo >>"$1" && rm "$1"', "sh", str(path)],
+                cwd=pods.workspace,
+                environment={"PATH": "/usr/bin:/bin"},
+                timeout_seconds=60.0,
+                log=request.places.scratch / "log",
+            )
+            assert done.succeeded is (path.name == "mine" and path.parent.name != "trees"), path
 
 
 def test_an_attempt_whose_pod_was_lost_is_not_made_again(attempted):

@@ -160,6 +160,18 @@ def test_no_descriptor_stays_open_in_the_runner(container, tmp_path):
     assert descriptors() < first + 10
 
 
+def test_what_a_container_makes_of_the_exchange_folder_is_never_run_on_this_side(container, tmp_path):
+    runner, ran = container.exchange / RUNNER, tmp_path / "ran"
+    assert run(container, ["true"], tmp_path / "log").succeeded, "it is there"
+    kept = runner.read_bytes()
+    runner.write_text(f"open({str(ran)!r}, 'w')")
+    try:
+        assert run(container, ["true"], tmp_path / "log").succeeded
+    finally:
+        runner.write_bytes(kept)
+    assert not ran.exists()
+
+
 # Asks the runner, from inside its container, to touch a file; and ends without waiting for an answer.
 ASKS = """
 import socket, sys

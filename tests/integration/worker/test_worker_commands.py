@@ -22,7 +22,14 @@ from isobench.adapters.inputs_archive import write_archive
 from isobench.adapters.store import open_store
 from isobench.contracts.configuration import Configuration
 from isobench.contracts.objects import PublishSpec
-from isobench.contracts.pod import Argument, ExportRequest, PodRequest, PublishRequest, SweepRequest
+from isobench.contracts.pod import (
+    WRITTEN_BY_BUILDS,
+    Argument,
+    ExportRequest,
+    PodRequest,
+    PublishRequest,
+    SweepRequest,
+)
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
 from isobench.contracts.stored import DatasetEntry
@@ -138,7 +145,8 @@ def test_a_repeated_prepare_trusts_nothing_that_an_earlier_one_left_but_what_was
         (pods.workspace / "environments" / "key").mkdir(parents=True)
         (pods.workspace / "lost+found").mkdir()
         assert pods.run("fetch", pods.pod(StageName.PREPARE, attempt=2)).code == 0
-        assert {path.name for path in pods.workspace.iterdir()} == {"item", "trees", "lost+found"}
+        assert {path.name for path in pods.workspace.iterdir()} == {"item", "trees", "lost+found", *WRITTEN_BY_BUILDS}
+        assert list((pods.workspace / "environments").iterdir()) == []
         assert (pods.item / "ledger" / "generate.jsonl").exists()
         assert not (pods.workspace / "trees").is_symlink()
         assert list(elsewhere.iterdir()) == []

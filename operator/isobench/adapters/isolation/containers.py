@@ -15,6 +15,7 @@ from isobench.adapters.python.build_variables import PATHS_OF_A_PERSON
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.adapters.python.interpreters import EVERY_PYTHON, WHO_ARE_YOU, Interpreter, answers_in
 from isobench.contracts.base import InvalidInput
+from isobench.contracts.pod import WRITTEN_BY_BUILDS
 
 # The first process of a build's container: ends with all the others when the command ends, or its client does.
 _COMMAND = """
@@ -25,7 +26,6 @@ command=$!
 { read -r _ <&3; kill -KILL -1; } &
 wait "$command"
 """
-_WRITTEN_BY_BUILDS = ("environments", "uv-cache", "pip-cache", "tmp")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Container:
         """Run ``command`` as `run_command` does, with the network, in a container of its own."""
         # By name, since some hold a password and an argument list is for everyone to read.
         passed = [name if name not in self.engine.variables else f"{name}={environment[name]}" for name in environment]
-        written = [self.work_root / name for name in _WRITTEN_BY_BUILDS]
+        written = [self.work_root / name for name in WRITTEN_BY_BUILDS]
         for folder in written:
             folder.mkdir(exist_ok=True)
         read = [self.work_root / "trees", find_uv(), wheels.SCRIPT, api_snapshot.SCRIPT, *_existing(environment)]

@@ -1,7 +1,8 @@
 """A pod's environment container: where arms are built and timed on a cluster, by a stand-in process for each command.
 
 The container has a project's own image, so isobench is not in it. What it needs to have lies in the exchange folder:
-the runner that it was started with, the probe, uv, and the scripts that isobench's builds run.
+the runner that it was started with, the probe, uv, and the scripts that isobench's builds run. Nothing of that folder
+is ever run on this side.
 """
 
 import platform
@@ -21,19 +22,24 @@ from isobench.adapters.python import api_snapshot, wheels
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.adapters.python.interpreters import EVERY_PYTHON, WHO_ARE_YOU, Interpreter, answers_in
 from isobench.contracts.base import InvalidInput
-from isobench.contracts.pod import PROBE, RUNNER, SOCKET, UV
+from isobench.contracts.pod import PROBE, RUN, RUNNER, SOCKET, UV
 from isobench.contracts.reasons import ItemFailure, Reason
+from isobench.runner import standin
 from isobench.runner.standin import LOST
 
 SCRIPTS = (wheels.SCRIPT, api_snapshot.SCRIPT)
 ANSWER_SECONDS = 120.0
 """How long the container may take to start and answer."""
 
+_PACKAGES = Path(standin.__file__).parents[2]
+_STAND_IN = "import sys; sys.path.append(sys.argv.pop(1)); from isobench.runner.__main__ import main; "
+_STAND_IN += "sys.exit(main(sys.argv[1:]))"
 _CORES = "import os; print(*sorted(os.sched_getaffinity(0)))"
 
 
 def place_tools(exchange: Path, *, for_builds: bool) -> None:
     """Put what the environment container needs into its exchange folder."""
+    (exchange / RUN).mkdir(parents=True, exist_ok=True)
     build_runner(exchange / RUNNER)
     build_probe(exchange / PROBE)
     build_tools = ((find_uv(), UV), *((script, script.name) for script in SCRIPTS))
@@ -125,9 +131,9 @@ class PodContainer:
         return PodSandbox(self, (), {"sandbox": "pod", "image": self.image}, network="allowed")
 
     def stand_in(self, command: Sequence[str], token: str, *options: str) -> list[str]:
-        """The command line of the process that stands in for ``command``."""
-        runner, socket = self.exchange / RUNNER, self.exchange / SOCKET
-        return [sys.executable, "-I", "-S", str(runner), "--run", str(socket), token, *options, "--", *command]
+        """The command line of the process that stands in for ``command``: of this side's own code."""
+        own = [sys.executable, "-I", "-S", "-c", _STAND_IN, str(_PACKAGES)]
+        return [*own, "--run", str(self.exchange / SOCKET), token, *options, "--", *command]
 
     def _ask(self, *command: str) -> str:
         """What a command prints that has the container's own variables.

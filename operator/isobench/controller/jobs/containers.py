@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from isobench.contracts.pod import RUN
 from isobench.contracts.spec import SecretRef
 from isobench.controller.kinds import Object
 from isobench.controller.settings import ControllerSettings
@@ -18,9 +19,12 @@ _CONTAINER_SECURITY: Object = {
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-_OWN_MOUNTS = (
-    {"name": EXCHANGE, "mountPath": EXCHANGE_PATH},
-    {"name": SCRATCH, "mountPath": SCRATCH_PATH},
+_SCRATCH_MOUNT = {"name": SCRATCH, "mountPath": SCRATCH_PATH}
+_OWN_MOUNTS = ({"name": EXCHANGE, "mountPath": EXCHANGE_PATH}, _SCRATCH_MOUNT)
+_FOREIGN_MOUNTS = (
+    {"name": EXCHANGE, "mountPath": EXCHANGE_PATH, "readOnly": True},
+    {"name": EXCHANGE, "mountPath": f"{EXCHANGE_PATH}/{RUN}", "subPath": RUN},
+    _SCRATCH_MOUNT,
 )
 _OWN_VOLUMES = (
     {"name": EXCHANGE, "emptyDir": {"sizeLimit": "256Mi"}},
@@ -30,7 +34,10 @@ _OWN_VOLUMES = (
 
 @dataclass(frozen=True)
 class Container:
-    """What differs between the containers of our pods; a ``sidecar`` is an init container that goes on running."""
+    """What differs between the containers of our pods; a ``sidecar`` is an init container that goes on running.
+
+    Of the exchange folder, a ``foreign`` one can write to the folder of its runner's socket only.
+    """
 
     name: str
     image: str
@@ -40,6 +47,7 @@ class Container:
     variables: Sequence[Object] = ()
     mounts: Sequence[Object] = ()
     sidecar: bool = False
+    foreign: bool = False
 
     def manifest(self, settings: ControllerSettings) -> Object:
         """The container as a pod holds it."""
@@ -51,7 +59,7 @@ class Container:
             "env": [variable("HOME", SCRATCH_PATH), variable("TMPDIR", SCRATCH_PATH), *self.variables],
             "securityContext": _CONTAINER_SECURITY,
             "terminationMessagePolicy": "File",
-            "volumeMounts": [*_OWN_MOUNTS, *self.mounts],
+            "volumeMounts": [*(_FOREIGN_MOUNTS if self.foreign else _OWN_MOUNTS), *self.mounts],
         }
         if self.command:
             made["command"] = [*self.command]

@@ -134,7 +134,7 @@ def _prepare(asked: Asked, settings: ControllerSettings) -> Parts:
         mounts.append(mount)
     containers = [
         worker("fetch", "fetch", request, settings, resources.FETCH, mounts=mounts),
-        _environment(asked, resources.build(spec), workspace),
+        _environment(asked, resources.build(spec)),
         worker("stage", "build", request, settings, resources.SUPERVISOR, mounts=workspace),
     ]
     if spec.inputs is not None:
@@ -157,10 +157,9 @@ def _isolated(command: str) -> Callable[[Asked, ControllerSettings], Parts]:
         item, request = asked.item, _request(asked, settings)
         workspace = volumes.mounted(item)
         volume, mount = volumes.shared_memory(item.spec.timing.scratch_mib)
-        mounts = [*volumes.mounted_for_probe(item), mount]
         containers = [
             worker("isolate", "isolate", request, settings, resources.BESIDE_TIMING, mounts=workspace),
-            _environment(asked, resources.timing(item.spec), mounts),
+            _environment(asked, resources.timing(item.spec), mount),
             worker("stage", command, request, settings, resources.BESIDE_TIMING, mounts=workspace),
         ]
         return Parts(containers, [volume])
@@ -175,7 +174,7 @@ def _agent(asked: Asked, settings: ControllerSettings) -> Parts:
     image = spec.agent.image or settings.agent_image
     containers = [
         worker("place", "place", request, settings, resources.SUPERVISOR, mounts=workspace),
-        _runner("agent", image, resources.build(spec), workspace),
+        _runner(asked, "agent", image, resources.build(spec)),
         worker("stage", "agent", request, settings, resources.SUPERVISOR, mounts=workspace),
     ]
     if spec.agent.kind == "openhands":
@@ -190,7 +189,7 @@ def _build_agent(asked: Asked, settings: ControllerSettings) -> Parts:
     workspace = volumes.mounted(item)
     containers = [
         worker("place", "place", request, settings, resources.SUPERVISOR, mounts=workspace),
-        _environment(asked, resources.build(item.spec), workspace),
+        _environment(asked, resources.build(item.spec)),
         worker("stage", "build-agent", request, settings, resources.SUPERVISOR, mounts=workspace),
     ]
     return Parts(containers)
@@ -215,14 +214,15 @@ _TABLE: Mapping[StageName, Callable[[Asked, ControllerSettings], Parts]] = {
 }
 
 
-def _environment(asked: Asked, amounts: Object, mounts: Sequence[Object]) -> Container:
-    return _runner("environment", asked.image, amounts, mounts)
+def _environment(asked: Asked, amounts: Object, *mounts: Object) -> Container:
+    return _runner(asked, "environment", asked.image, amounts, *mounts)
 
 
-def _runner(name: str, image: str, amounts: Object, mounts: Sequence[Object]) -> Container:
+def _runner(asked: Asked, name: str, image: str, amounts: Object, *others: Object) -> Container:
     """A foreign image, which does what the stage's container sends over a socket."""
     command = ("python3", "-I", f"{EXCHANGE_PATH}/{RUNNER}", "--serve", f"{EXCHANGE_PATH}/{SOCKET}")
-    return Container(name, image, amounts, command, mounts=mounts, sidecar=True)
+    mounts = [*volumes.mounted_in_foreign(asked.item, asked.stage), *others]
+    return Container(name, image, amounts, command, mounts=mounts, sidecar=True, foreign=True)
 
 
 def _model_key(secret: SecretRef | None, configuration: Configuration | None) -> list[Object]:

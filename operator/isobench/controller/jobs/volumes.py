@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from isobench.contracts.pod import WRITTEN
 from isobench.contracts.spec import ConfigMapKeyRef, SecretRef
+from isobench.contracts.status import StageName
 from isobench.controller.item import Item
 from isobench.controller.jobs.containers import WORKSPACE, WORKSPACE_PATH
 from isobench.controller.jobs.names import claim_name, labels_of, owner_of
@@ -47,13 +49,16 @@ def workspace(item: Item) -> Object:
 
 
 def mounted(item: Item) -> list[Object]:
-    """The workspace where every container has it."""
+    """The workspace where every container has it, as our own containers mount it."""
     return [_mount(item)]
 
 
-def mounted_for_probe(item: Item) -> list[Object]:
-    """The workspace where foreign code is timed: nothing of it can be written but the probe's own folder."""
-    return [_mount(item) | {"readOnly": True}, _mount(item, "item/probe")]
+def mounted_in_foreign(item: Item, stage: StageName) -> list[Object]:
+    """The workspace where foreign code runs: nothing of it can be written but what that stage is for.
+
+    The folders are there before: the kubelet would make those that are not as root's.
+    """
+    return [_mount(item) | {"readOnly": True}, *(_mount(item, folder) for folder in WRITTEN[stage])]
 
 
 def _mount(item: Item, below: str = "") -> Object:
