@@ -5,7 +5,9 @@ import os
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -39,9 +41,13 @@ class Keeper(Protocol):
 
 
 class Children:
-    """Programs as children of the thread that starts them; they die with it."""
+    """Programs as children of this process; they die with it, whichever thread asked for them.
+
+    A process that is to die with its parent dies with the thread that started it: one thread, which stays, starts all.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self._starter = ThreadPoolExecutor(1)
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -50,9 +56,8 @@ class Children:
         """Start it."""
         with (self._logs / f"{program.name}.log").open("ab") as log:
             command = ["setpriv", "--pdeathsig", "KILL", *program.argv]
-            self._running[program.name] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | program.env
-            )
+            start = partial(subprocess.Popen[bytes], command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._running[program.name] = self._starter.submit(start, env=os.environ | program.env).result()
 
     def stop(self, name: str, seconds: float = 10.0) -> None:
         """End it, if it runs."""
