@@ -413,8 +413,11 @@ def test_what_can_not_be_done_is_said_once_and_nothing_is_begun(play):
     async def steps(scene):
         await scene.create("demo", 1, commits=[{"head": "a" * 40}, {"head": "a" * 40}])
         status = await scene.status("demo", lambda status: reason_of(status) == "InvalidSpec")
-        events = (await scene.admin.list(EVENTS, scene.namespace)).items
-        return status, await scene.items(), [event["reason"] for event in events]
+        events = await eventually(lambda: listed(scene))  # it is told after the status is written
+        return status, await scene.items(), events
+
+    async def listed(scene):
+        return [event["reason"] for event in (await scene.admin.list(EVENTS, scene.namespace)).items]
 
     status, items, events = play(steps)
     assert said(status).startswith(f"spec.commits: commit {'a' * 40} is there twice; leave one")
