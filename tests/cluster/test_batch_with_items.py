@@ -1,6 +1,7 @@
 """A batch and its items as they are, on a real API server, where the test plays the kubelet: money from end to end."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -10,7 +11,8 @@ from cluster.playing import a_stage, condition_in, item_operator
 from cluster.refusals import batch
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import Cost, StageName
-from isobench.controller.kinds import BATCHES, ITEMS
+from isobench.controller.api_errors import Unavailable
+from isobench.controller.kinds import BATCHES, CONFIG_MAPS, ITEMS
 
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 FIRST, SECOND = "demo-000-0000000", "demo-001-0000000"
@@ -143,3 +145,82 @@ def test_an_item_that_is_asked_for_again_is_paid_again_from_the_same_budget(play
     assert failed["ledger"][0]["spentUsd"] == 3
     assert (running["ledger"][0]["spentUsd"], running["ledger"][0]["reservedUsd"]) == (3, 3)
     assert status["spentUsd"] == 5, "what it spent before stays spent"
+
+
+async def end_without_success(stage):
+    """The only item spends $3 and ends without a record of its agent."""
+    await stage.end(AGENT, name=FIRST, reason=Reason.AGENT_ERROR, cost=Cost(measured_usd=3))
+    await stage.end(TIMING, name=FIRST, reason=Reason.TEST_FAILED)
+    await stage.pass_all(COLLECT, name=FIRST)
+    await stage.outcome(FIRST)
+
+
+async def ask_again(stage):
+    again = {"metadata": {"annotations": {"isobench.dev/retry": "once more"}}}
+    await stage.admin.patch(ITEMS, stage.namespace, FIRST, again)
+
+
+async def account_of(stage):
+    stored = await stage.admin.get(CONFIG_MAPS, stage.namespace, f"isobench-account-{stage.namespace}")
+    account = json.loads(stored["data"]["account.json"])
+    holds = [(float(hold["before_usd"]), float(hold["reserved_usd"])) for hold in account["holds"].values()]
+    return [float(spent) for spent in account["spent"].values() if float(spent)], holds
+
+
+def test_what_is_asked_for_again_after_a_restart_does_not_spend_what_was_held_before(kinds, monkeypatch):
+    """The operator died before the account was settled; the next one learns of the item when it is to begin again."""
+    without_pauses(monkeypatch)
+
+    async def fails(*_):
+        raise Unavailable("the account can't be written now")
+
+    async def played():
+        async with a_stage(kinds.kubeconfig) as stage:
+            async with item_operator(kinds.kubeconfig, stage.namespace) as parts:
+                await begin(stage, count=1, budgetUsd=10, workspace={"claimName": "shared"})
+                await stage.pass_all(PREPARE, VALIDATE, name=FIRST)
+                await stage.job(AGENT, name=FIRST)
+                monkeypatch.setattr(parts.api, "replace", fails)
+                await end_without_success(stage)
+            before = await account_of(stage)
+            await ask_again(stage)
+            async with item_operator(kinds.kubeconfig, stage.namespace):
+                await stage.job(AGENT, 2, FIRST)
+                return before, await account_of(stage)
+
+    before, after = asyncio.run(played())
+    assert before == ([], [(0, 3)])
+    assert after == ([3], [(3, 3)])
+
+
+def test_what_is_asked_for_again_waits_until_the_ledger_is_written(kinds, monkeypatch):
+    without_pauses(monkeypatch)
+
+    async def played():
+        async with (
+            a_stage(kinds.kubeconfig) as stage,
+            item_operator(kinds.kubeconfig, stage.namespace) as parts,
+        ):
+            await begin(stage, count=1, budgetUsd=10, workspace={"claimName": "shared"})
+            await stage.pass_all(PREPARE, VALIDATE, name=FIRST)
+            await stage.job(AGENT, name=FIRST)
+            put, late = parts.api.put_status, True
+
+            async def is_late(kind, found, status):
+                if kind is BATCHES and late:
+                    raise Unavailable("the ledger can't be written now")
+                return await put(kind, found, status)
+
+            monkeypatch.setattr(parts.api, "put_status", is_late)
+            await end_without_success(stage)
+            await ask_again(stage)
+            await asyncio.sleep(1)
+            early, late = await stage.jobs(), False
+            await stage.job(AGENT, 2, FIRST)
+            batch = await stage.admin.get(BATCHES, stage.namespace, "demo")
+            return early, batch["status"]["ledger"], await account_of(stage)
+
+    early, (row,), account = asyncio.run(played())
+    assert "agent-2" not in early
+    assert (row["spentUsd"], row["reservedUsd"]) == (3, 3)
+    assert account == ([3], [(3, 3)])

@@ -31,7 +31,7 @@ class Accounts:
     """Every namespace's account as it is stored, and who waits for money."""
 
     def __init__(self, parts: Parts) -> None:
-        """Nothing is read before somebody asks for money."""
+        """Nothing is read before somebody asks for money, or has ended."""
         self._api: Api = parts.api
         self._cache: Cache = parts.cache
         self._settings: ControllerSettings = parts.settings
@@ -44,6 +44,21 @@ class Accounts:
         """What is held for the item."""
         account = self._known.get(namespace)
         return account.holds.get(uid) if account else None
+
+    def ended(self, namespace: str, uid: str) -> None:
+        """The item has ended, or is gone: what it did not spend comes free. An account nobody has read yet may say."""
+        account = self._known.get(namespace)
+        if account is None or uid in account.holds:
+            self._wake(account_key(namespace))
+
+    def is_settled(self, item: Object) -> bool:
+        """Whether nothing is held any more for what ``item``, which has ended, did before; it soon will be, if not."""
+        namespace, uid = item["metadata"]["namespace"], item["metadata"]["uid"]
+        hold = self.hold(namespace, uid)
+        if namespace in self._known and (hold is None or not _over(item, hold.asked_at)):
+            return True
+        self.ended(namespace, uid)
+        return False
 
     def ask(self, wish: Wish) -> Waiting:
         """Ask for money, and be told what it waits for; the item, or its batch, is woken when that has changed."""

@@ -65,6 +65,14 @@ class Admission:
         """``item`` has ended: its slot is free, and what it did not spend."""
         self._released(Key.of(ITEMS, item), item["metadata"]["uid"])
 
+    def settled(self, item: Object) -> bool:
+        """Whether ``item``, which has ended, may begin again: what it was granted before can't be spent once more."""
+        asked = Item.read(item)
+        if not most_usd(asked):
+            return True
+        batch = batch_of(self._cache, item)
+        return self._accounts.is_settled(item) and (batch is None or not _reserved(batch, asked.name))
+
     def gone(self, key: Key) -> None:
         """The item ``key`` is not there any more."""
         self._released(key, self._asked.get(key, ""))
@@ -122,8 +130,7 @@ class Admission:
         if slots.holds(uid):
             slots.release(uid)
             self._call(slots)
-        if self._accounts.hold(key.namespace, uid) is not None:
-            self._accounts.look_again(key.namespace)
+        self._accounts.ended(key.namespace, uid)
 
     def _call(self, slots: Slots) -> None:
         """Give free slots to those who wait, and tell them; who does not want one any more is passed over."""

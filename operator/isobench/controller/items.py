@@ -27,6 +27,9 @@ from isobench.engine.facts import Decision, Gates, ObservedJob, Start
 from isobench.engine.machine import ask_again, decide
 from isobench.engine.transitions import PAID
 
+UNTIL_SETTLED = timedelta(seconds=1)
+"""How long a retry waits before it looks again whether the money of the try before it is settled."""
+
 
 @dataclass(frozen=True)
 class _Known:
@@ -72,6 +75,9 @@ class ItemReconciler:
         status = self._asked_again(known)
         if status.terminal:
             return await self._rest(known)
+        if known.status.terminal and not self._admission.settled(known.item.object):
+            self._admission.ended(known.item.object)
+            return self._clock() + UNTIL_SETTLED
         seen = await observe(self._api, self._cache, known.item, status, self._clock(), self._settings)
         return await self._step(known, status, seen)
 
