@@ -218,6 +218,20 @@ def test_a_raised_budget_lets_the_next_item_pay(play):
     assert play(steps, held={"*"})["running"] == 2
 
 
+def test_a_budget_that_is_set_later_counts_what_was_spent_before_it_was(play):
+    async def steps(scene):
+        await scene.create("other", 1, budgetUsd=10, template=ONLINE)
+        await scene.status("other", lambda status: status["done"] == 1)
+        await scene.create("demo", 2, template=ONLINE)
+        await scene.status("demo", lambda status: status["reservedUsd"] == 3)
+        await scene.change("demo", budgetUsd=5)
+        scene.player.let()
+        return await eventually(lambda: _exhausted(scene))
+
+    waits = play(steps, lambda _: (Reason.RECORDED, 2.5), held={"demo-000-0000000"})
+    assert waits["message"] == "the batch has $2.5 of its $5 left and this item may cost $3; raise spec.budgetUsd"
+
+
 def test_a_deleted_item_is_charged_with_what_was_held_for_it_and_not_begun_again(play):
     async def steps(scene):
         await scene.create("demo", 1, budgetUsd=10, template=ONLINE)

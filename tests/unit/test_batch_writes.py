@@ -8,7 +8,7 @@ import pytest
 
 from building.items import NOON, heads, manifest, template
 from isobench.contracts.status import StageName
-from isobench.controller.accounts import Accounts
+from isobench.controller.accounts import Accounts, account_key
 from isobench.controller.admission import Admission
 from isobench.controller.batch_children import child_name
 from isobench.controller.batches import BatchReconciler
@@ -34,7 +34,8 @@ class World:
         parts = SimpleNamespace(
             api=self, cache=self.cache, settings=ControllerSettings(), clock=lambda: self.now, wake=self.woken.append
         )
-        self.admission = Admission(parts, Accounts(parts))
+        self.accounts = Accounts(parts)
+        self.admission = Admission(parts, self.accounts)
         self.reconciler = BatchReconciler(parts, self.admission)
         self.put(BATCHES, manifest(heads(count), **spec), "demo")
 
@@ -54,12 +55,19 @@ class World:
             self.statuses.append(status)
         return self.put(kind, item | {"status": status}, item["metadata"]["name"])
 
+    async def get(self, *_):
+        """There is no account yet."""
+
     async def event(self, *_):
         """People are told."""
 
     def reconcile(self, after=0.0):
         self.now += timedelta(seconds=after)
         return asyncio.run(self.reconciler.reconcile(KEY))
+
+    def grant(self):
+        """The account grants what was asked for, and is written."""
+        asyncio.run(self.accounts.reconcile(account_key("team")))
 
     def item(self, index):
         return self.cache.items.get(Key(ITEMS.plural, "team", child_name("demo", index, heads(index + 1)[index])))
@@ -127,7 +135,9 @@ def test_money_is_granted_at_once_and_its_item_woken():
     world.reconcile(after=5)
     item = world.item(0)
     assert world.admission.may_pay(item, world.now, StageName.AGENT).why == BUDGET
-    assert world.woken == [KEY], "nothing is capped: the batch itself grants"
+    assert world.woken == [account_key("team")], "nothing is capped, and yet it is written"
+    world.grant()
+    assert world.woken[1:] == [KEY]
     world.reconcile(after=1)
     assert world.statuses[-1]["ledger"][0]["reservedUsd"] == 3
     assert Key.of(ITEMS, item) in world.woken
@@ -139,6 +149,7 @@ def test_a_suspended_batch_grants_nothing():
     world.reconcile()
     world.reconcile(after=5)
     world.admission.may_pay(world.item(0), world.now, StageName.AGENT)
+    world.grant()
     batch = world.cache.batches.get(KEY)
     world.put(BATCHES, batch | {"spec": batch["spec"] | {"suspend": True}}, "demo", generation=2)
 

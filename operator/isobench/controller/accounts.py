@@ -11,7 +11,7 @@ from isobench.contracts.status import Waiting
 from isobench.controller.api import Api
 from isobench.controller.api_errors import AlreadyExists, Conflict, NotFound
 from isobench.controller.app import Parts
-from isobench.controller.budgets import NoBudget, batch_of, budget_of, has_ended, limits_of, spent_usd
+from isobench.controller.budgets import NoBudget, batch_of, budget_of, has_ended, is_reserved, limits_of, spent_usd
 from isobench.controller.cache import Cache
 from isobench.controller.jobs.names import APP_LABELS
 from isobench.controller.kinds import BATCHES, CONFIG_MAPS, CONTROLLER_LABEL, ITEMS, Key, Object
@@ -20,6 +20,7 @@ from isobench.engine.account import BUDGET, NO_BUDGET, Account, Hold, Limits, Wi
 
 ACCOUNTS = "accounts"
 _ENTRY = "account.json"
+_WRITTEN_FIRST = Waiting(why=BUDGET, message="the account is written first")
 
 
 def account_key(namespace: str) -> Key:
@@ -62,15 +63,14 @@ class Accounts:
 
     def ask(self, wish: Wish) -> Waiting:
         """Ask for money, and be told what it waits for; the item, or its batch, is woken when that has changed."""
-        account = self._known.get(wish.namespace, Account())
-        told = self._answer(account, wish)
+        account = self._known.get(wish.namespace)
+        told = _WRITTEN_FIRST if account is None else self._answer(account, wish)
         self._wishes.setdefault(wish.namespace, {})[wish.uid] = wish, told
         self.look_again(wish.namespace)
         return told
 
     def _answer(self, account: Account, wish: Wish) -> Waiting:
-        waiting = shortage(account, wish, self._limits(wish.namespace))
-        return waiting or Waiting(why=BUDGET, message="the account is written first")
+        return shortage(account, wish, self._limits(wish.namespace)) or _WRITTEN_FIRST
 
     def _limits(self, namespace: str) -> Limits:
         return limits_of(self._cache, namespace, self._settings.caps_of(namespace).dollars)
@@ -116,10 +116,13 @@ class Accounts:
         return item if item is not None and item["metadata"]["uid"] == uid else None
 
     def _tell(self, wish: Wish) -> None:
-        """A batch enters the hold into its ledger before its item may spend it."""
+        """A batch enters the hold into its ledger, unless it is there, before its item may spend it."""
         item = self._item(wish.namespace, wish.name, wish.uid)
         batch = batch_of(self._cache, item) if item else None
-        self._wake(Key.of(BATCHES, batch) if batch else Key(ITEMS.plural, wish.namespace, wish.name))
+        if batch is not None and not is_reserved(batch, wish.name):
+            self._wake(Key.of(BATCHES, batch))
+        else:
+            self._wake(Key(ITEMS.plural, wish.namespace, wish.name))
 
     def _name(self, namespace: str) -> str:
         return f"{self._settings.controller_name}-account-{namespace}"

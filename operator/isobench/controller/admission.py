@@ -11,6 +11,7 @@ from isobench.controller.budgets import (
     batch_of,
     budget_of,
     has_ended,
+    is_reserved,
     live_stage,
     most_usd,
     wish_of,
@@ -34,7 +35,6 @@ class Admission:
         self._slots: Slots | None = None
         self._asked: dict[Key, str] = {}
         self._agents: dict[str, dict[Key, str]] = {}
-        self._unlimited: set[str] = set()
         self._swept_at: datetime | None = None
 
     def may_start(self, item: Object, now: datetime) -> Waiting | None:
@@ -50,14 +50,14 @@ class Admission:
         return waiting
 
     def may_pay(self, item: Object, _now: datetime, stage: StageName) -> Waiting | None:
-        """What keeps ``item`` from the paid ``stage``: None once its batch's ledger, or the account, holds money."""
+        """What keeps ``item`` from the paid ``stage``: None once the account, and its batch's ledger, hold money."""
         asked = Item.read(item)
         if not most_usd(asked):
             return None
         batch = batch_of(self._cache, item)
         if batch is None:
             return self._may_pay_alone(asked)
-        if not _reserved(batch, asked.name):
+        if self._accounts.hold(asked.namespace, asked.uid) is None or not is_reserved(batch, asked.name):
             return self._asks(asked, batch)
         return self._may_attempt(item, batch) if stage is StageName.AGENT else None
 
@@ -71,7 +71,7 @@ class Admission:
         if not most_usd(asked):
             return True
         batch = batch_of(self._cache, item)
-        return self._accounts.is_settled(item) and (batch is None or not _reserved(batch, asked.name))
+        return self._accounts.is_settled(item) and (batch is None or not is_reserved(batch, asked.name))
 
     def gone(self, key: Key) -> None:
         """The item ``key`` is not there any more."""
@@ -81,9 +81,7 @@ class Admission:
         """What a batch may enter into its ledger for ``item``, which has asked for it."""
         metadata = item["metadata"]
         hold = self._accounts.hold(metadata["namespace"], metadata["uid"])
-        if hold is not None:
-            return float(hold.reserved_usd)
-        return float(most_usd(Item.read(item))) if metadata["uid"] in self._unlimited else None
+        return None if hold is None else float(hold.reserved_usd)
 
     def agents_free(self, batch: Object) -> int:
         """How many more agents the batch may run now."""
@@ -126,7 +124,6 @@ class Admission:
     def _released(self, key: Key, uid: str) -> None:
         slots = self._counted()
         self._asked.pop(key, None)
-        self._unlimited.discard(uid)
         if slots.holds(uid):
             slots.release(uid)
             self._call(slots)
@@ -145,9 +142,7 @@ class Admission:
         if owner_uid(item.object, BATCHES) is not None:
             return Waiting(why=BUDGET, message="the batch that it belongs to is being deleted")
         held = self._accounts.hold(item.namespace, item.uid) is not None
-        if held or self._settings.caps_of(item.namespace).dollars is None:
-            return None
-        return self._accounts.ask(wish_of(item, Budget()))
+        return None if held else self._accounts.ask(wish_of(item, Budget()))
 
     def _asks(self, item: Item, batch: Object) -> Waiting:
         """Have the money held, and entered into the batch's ledger."""
@@ -155,9 +150,7 @@ class Admission:
             budget = budget_of(self._cache, batch)
         except NoBudget as problem:
             return Waiting(why=BUDGET, message=str(problem))
-        if budget.cap_usd is None and self._settings.caps_of(item.namespace).dollars is None:
-            self._unlimited.add(item.uid)
-        elif self._accounts.hold(item.namespace, item.uid) is None:
+        if self._accounts.hold(item.namespace, item.uid) is None:
             return self._accounts.ask(wish_of(item, budget))
         self._wake(Key.of(BATCHES, batch))
         return Waiting(why=BUDGET, message="the batch enters it into its ledger first")
@@ -210,9 +203,3 @@ def _asked_again(item: Object) -> bool:
     """Whether a person asked for another round that its status does not show yet: until then it looks ended."""
     asked = item["metadata"].get("annotations", {}).get(RETRY_ANNOTATION)
     return bool(asked) and asked != item.get("status", {}).get("retried")
-
-
-def _reserved(batch: Object, item: str) -> bool:
-    """Whether the batch's ledger, as it is written, holds money for the item."""
-    rows = batch.get("status", {}).get("ledger", ())
-    return any(row.get("item") == item and row.get("reservedUsd") and not row.get("outcome") for row in rows)

@@ -109,6 +109,12 @@ def spent_usd(item: Object) -> Decimal:
     return Decimal(str(item.get("status", {}).get("cost", {}).get("measuredUsd", 0)))
 
 
+def is_reserved(batch: Object, item: str) -> bool:
+    """Whether the batch's ledger, as it is written, holds money for the item."""
+    rows = batch.get("status", {}).get("ledger", ())
+    return any(row.get("item") == item and row.get("reservedUsd") and not row.get("outcome") for row in rows)
+
+
 def has_ended(item: Object) -> bool:
     """Whether its status says so."""
     conditions = item.get("status", {}).get("conditions", ())
