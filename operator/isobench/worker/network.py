@@ -84,6 +84,21 @@ def is_reached(address: str) -> bool:
     return True
 
 
+def wait_for(named: str, seconds: float) -> str | None:
+    """The plain address of ``named``, a host and a port, as soon as somebody accepts connections there.
+
+    None: nobody does within so many seconds. What was installed a moment ago may still be starting.
+    """
+    ending = time.monotonic() + seconds
+    while True:
+        address = address_of(named)
+        if address is not None and is_reached(address):
+            return address
+        if time.monotonic() >= ending:
+            return None
+        time.sleep(PAUSE_SECONDS)
+
+
 def answers_questions(address: str, seconds: float = ANSWER_SECONDS) -> bool:
     """Whether the name server at ``address`` answers within so many seconds, by datagram or by connection."""
     host, port = _parts(address)

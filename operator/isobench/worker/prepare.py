@@ -24,9 +24,11 @@ from isobench.stages import build as building
 from isobench.stages import fetch as fetching
 from isobench.stages.attempt import Done, attempt
 from isobench.worker.git_credentials import with_credentials
-from isobench.worker.network import address_of, is_reached
+from isobench.worker.network import wait_for
 from isobench.worker.pod import Pod, now, result_of
 
+CANARY_SECONDS = 60.0
+"""A release's first items may be fetched while its canary still starts."""
 VOLUMES_OWN = "lost+found"
 
 
@@ -136,8 +138,7 @@ def _asks_for_gpu(request: PodRequest) -> bool:
 
 def _reached_canary(request: PodRequest) -> str | None:
     """The canary's plain address, where it answers: what timing pods do not reach was to be had from here."""
-    address = address_of(request.canary) if request.canary else None
-    return address if address is not None and is_reached(address) else None
+    return wait_for(request.canary, CANARY_SECONDS) if request.canary else None
 
 
 def _canary_fact(request: PodRequest, fetched: Fetched) -> str:

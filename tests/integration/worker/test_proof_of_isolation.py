@@ -18,6 +18,7 @@ from isobench.worker.network import (
     is_reached,
     name_servers,
     prove_isolation,
+    wait_for,
 )
 
 pytestmark = pytest.mark.slow
@@ -158,3 +159,14 @@ def test_a_name_that_can_not_be_resolved_proves_nothing(pods):
     result = isolated(pods, api_server=f"{NO_NAME}:443").result(StageName.TIMING)
     assert result.reason is Reason.NETWORK_NOT_ISOLATED
     assert "give its plain address" in result.message
+
+
+def test_a_canary_that_still_starts_is_waited_for():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert wait_for(address, 0) is None
+        begin = threading.Timer(0.3, server.listen)
+        begin.start()
+        assert wait_for(address, 60) == address
+        begin.join()
