@@ -51,6 +51,7 @@ class Metrics:
         self._known: set[str] = set()
         self._operator(version)
         self._work()
+        self._measurement()
 
     def _operator(self, version: str) -> None:
         registry = self.registry
@@ -110,6 +111,9 @@ class Metrics:
             ["namespace"],
             registry=registry,
         )
+
+    def _measurement(self) -> None:
+        registry = self.registry
         self._timings = Counter(
             "isobench_timings", "Timed items by verdict.", ["namespace", "verdict"], registry=registry
         )
