@@ -64,4 +64,5 @@ def test_the_stage_is_done_once_more_and_the_item_ends_with_what_the_scheduler_s
     assert (first["name"], first["state"], first["reason"]) == ("prepare", "Lost", "StageLost")
     assert (second["name"], second["attempt"]) == ("prepare", 2)
     assert second["message"].startswith("no node took its pod within")
+    assert "0/1 nodes are available" in second["message"], "the scheduler's words, whatever it names first"
     assert condition_in(item["status"])["status"] == "False"
