@@ -23,13 +23,12 @@ from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.spec import AgentSpec
 from isobench.contracts.stage import StageRequest, StageResult
 from isobench.contracts.status import Cost
-from isobench.engine.agent_end import AgentEnd
-from isobench.engine.agent_outcome import Evidence, judge, reason_of
+from isobench.engine.agent_outcome import judge, reason_of
 from isobench.engine.money import Prices, balance, charged_calls
 from isobench.engine.workspace import Room, Workspace, room_of
 from isobench.engine.worktree_rules import RepositoryState
 from isobench.stages.agent_assignment import Given, assign, base_arm
-from isobench.stages.agent_evidence import Left, look_at
+from isobench.stages.agent_evidence import evidence_of, look_at
 from isobench.stages.agent_journal import keep_output, write_patch
 from isobench.stages.agent_run import Run, prepare_room, run_agent
 from isobench.stages.attempt import Clock, Done, attempt
@@ -165,7 +164,7 @@ def _judge(
     tree = Path(base_arm(prepared).tree)
     left = look_at(room.repository, tree, before, assignment, given.test, ports.scratch)
     write_patch(workspace, left.patch if left.too_large is None else b"", prepared, assignment)
-    judgement = judge(_evidence(ended, left))
+    judgement = judge(evidence_of(ended, left))
     return Attempt(
         attempt=request.attempt,
         outcome=judgement.outcome,
@@ -182,17 +181,6 @@ def _judge(
         seconds=ended.seconds,
         estimate_usd=assignment.estimate_usd,
         network=assignment.network,
-    )
-
-
-def _evidence(ended: Ended, left: Left) -> Evidence:
-    return Evidence(
-        end=AgentEnd(ended.how, ended.message, ended.iterations),
-        stopped=ended.stopped or left.too_large,
-        out_of_time=ended.out_of_time,
-        tampering=left.tampering,
-        off_target=left.changes.off_target,
-        changed=left.changes.in_target if left.patch else (),
     )
 
 

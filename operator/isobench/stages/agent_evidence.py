@@ -6,7 +6,9 @@ from pathlib import Path
 
 from isobench.adapters.agents.worktree import changes, read_file, repository_state
 from isobench.adapters.git.patches import Content, ignored_by, patch_between
-from isobench.contracts.attempt import Assignment
+from isobench.contracts.attempt import Assignment, Ended
+from isobench.engine.agent_end import AgentEnd
+from isobench.engine.agent_outcome import Evidence
 from isobench.engine.worktree_rules import Change, RepositoryState, Sorted, compare_repositories, sort_changes
 
 PATCH_BYTES = 4 * 2**20
@@ -49,6 +51,18 @@ def look_at(
         return Left(judged, tampering, b"", oversize)
     patch = patch_between(_files(base, judged.in_target), _files(worktree, judged.in_target), scratch)
     return Left(judged, tampering, patch)
+
+
+def evidence_of(ended: Ended, left: Left) -> Evidence:
+    """What an outcome is judged by, before the patch is tried."""
+    return Evidence(
+        end=AgentEnd(ended.how, ended.message, ended.iterations),
+        stopped=ended.stopped or left.too_large,
+        out_of_time=ended.out_of_time,
+        tampering=left.tampering,
+        off_target=left.changes.off_target,
+        changed=left.changes.in_target if left.patch else (),
+    )
 
 
 def _is_test_as_given(change: Change, worktree: Path, assignment: Assignment, test: str) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 from isobench.adapters.agents.protocol import Agent
 from isobench.adapters.agents.supervisor import Supervisor
-from isobench.adapters.agents.workplace import begin_branch, empty_room
 from isobench.adapters.agents.worktree import repository_state
 from isobench.adapters.git.agent_repository import create_agent_repository
 from isobench.adapters.git.command import Git
@@ -23,14 +22,14 @@ from isobench.contracts.attempt import AgentOutcome, Assignment
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.prepared import PreparedArm
 from isobench.contracts.reasons import ItemFailure
-from isobench.engine.agent_end import AgentEnd
 from isobench.engine.agent_outcome import Evidence, judge
 from isobench.engine.agent_task import Brief, branch_of, efficiency_test_name, estimate_usd, prompt_of, slug
 from isobench.engine.money import balance
 from isobench.engine.workspace import Room, Workspace
-from isobench.stages.agent_evidence import Left, look_at
+from isobench.stages.agent_assignment import Given
+from isobench.stages.agent_evidence import Left, evidence_of, look_at
 from isobench.stages.agent_journal import keep_output
-from isobench.stages.agent_run import Run, run_agent
+from isobench.stages.agent_run import Run, prepare_room, run_agent
 
 PRIMARY_METRIC = "wall time of the code under the task"
 NO_TEST = "# Nothing is measured here: measure by a script of your own.\n"
@@ -179,9 +178,8 @@ class OpenHandsOrchestrator:
         self, manager: RepoManager, base: PreparedArm, assignment: Assignment, place: Workspace
     ) -> tuple[Evidence, Left]:
         room = Room(place.root / "room")
-        empty_room(room)
-        create_agent_repository(manager, base.commit, room.repository)
-        begin_branch(room.repository, assignment.branch, assignment.test, NO_TEST)
+        given = Given(assignment, NO_TEST)
+        prepare_room(room, lambda path: create_agent_repository(manager, base.commit, path), given)
         before = repository_state(room.repository)
         supervisor = Supervisor(build_probe(self._root / "probe.pyz"), open_sandbox(allow_network=False))
         run = Run(self._agent, assignment, room, base, self._models.prices(self._model))
@@ -195,18 +193,10 @@ class OpenHandsOrchestrator:
             socket=room.socket,
         ) as gateway:
             ended = run_agent(run, gateway, supervisor)
-        left = look_at(room.repository, Path(base.tree), before, assignment, NO_TEST, place.root)
+        left = look_at(room.repository, Path(base.tree), before, assignment, given.test, place.root)
         keep_output(room, place.attempt(assignment.attempt), place)
         clear(room.root)
-        evidence = Evidence(
-            end=AgentEnd(ended.how, ended.message, ended.iterations),
-            stopped=ended.stopped or left.too_large,
-            out_of_time=ended.out_of_time,
-            tampering=left.tampering,
-            off_target=left.changes.off_target,
-            changed=left.changes.in_target if left.patch else (),
-        )
-        return evidence, left
+        return evidence_of(ended, left), left
 
 
 def _ledger(place: Workspace) -> Path:
