@@ -249,6 +249,22 @@ def test_a_foreign_container_can_write_to_the_folders_of_its_stage_and_to_its_ru
         assert (writable(own, "workspace"), writable(own, "exchange")) == (["/workspace"], ["/isobench"])
 
 
+@pytest.mark.parametrize("stage", [PREPARE, VALIDATE, AGENT, BUILD_AGENT, TIMING])
+def test_a_foreign_container_has_a_scratch_of_its_own(stage):
+    containers = containers_of(stage)
+    scratch = {
+        name: mount["name"]
+        for name, container in containers.items()
+        for mount in container["volumeMounts"]
+        if mount["mountPath"] == "/scratch"
+    }
+    foreign = scratch.pop("agent" if stage is AGENT else "environment")
+    assert list(scratch) == [name for name in containers if name not in ("agent", "environment")]
+    assert foreign not in scratch.values()
+    volumes = {volume["name"]: volume for volume in pod_of(stage)["volumes"]}
+    assert [volumes[name]["emptyDir"] for name in (foreign, *scratch.values())] == [{}] * (len(scratch) + 1)
+
+
 def test_all_pods_of_an_item_fit_the_nodes_that_may_time_since_its_volume_stays_where_the_first_one_ran():
     timing = {"nodeSelector": {"pool": "quiet"}, "tolerations": [{"key": "quiet", "operator": "Exists"}]}
     for stage in StageName:

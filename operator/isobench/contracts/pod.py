@@ -41,7 +41,9 @@ class Places(Contract):
 
     workspace: Path = Path("/workspace")
     exchange: Path = Field(default=Path("/isobench"), description="Runner, probe and socket; of this pod only.")
-    scratch: Path = Field(default=Path("/scratch"), description="HOME and temporary files; of this pod only.")
+    scratch: Path = Field(
+        default=Path("/scratch"), description="HOME and temporary files; of this pod's own containers only."
+    )
     cache: Path = Field(default=Path("/cache"), description="The shared cache claim's folder, where there is one.")
     git_credentials: Path = Path("/secrets/git")
     test: Path = Field(default=Path("/inputs/test.py"), description="The test that a ConfigMap holds.")

@@ -8,7 +8,7 @@ from isobench.contracts.spec import SecretRef
 from isobench.controller.kinds import Object
 from isobench.controller.settings import ControllerSettings
 
-EXCHANGE, SCRATCH, WORKSPACE = "exchange", "scratch", "workspace"
+EXCHANGE, SCRATCH, FOREIGN_SCRATCH, WORKSPACE = "exchange", "scratch", "foreign-scratch", "workspace"
 EXCHANGE_PATH, SCRATCH_PATH, WORKSPACE_PATH = "/isobench", "/scratch", "/workspace"
 
 _CONTAINER_SECURITY: Object = {
@@ -19,24 +19,28 @@ _CONTAINER_SECURITY: Object = {
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-_SCRATCH_MOUNT = {"name": SCRATCH, "mountPath": SCRATCH_PATH}
-_OWN_MOUNTS = ({"name": EXCHANGE, "mountPath": EXCHANGE_PATH}, _SCRATCH_MOUNT)
+_OWN_MOUNTS = (
+    {"name": EXCHANGE, "mountPath": EXCHANGE_PATH},
+    {"name": SCRATCH, "mountPath": SCRATCH_PATH},
+)
 _FOREIGN_MOUNTS = (
     {"name": EXCHANGE, "mountPath": EXCHANGE_PATH, "readOnly": True},
     {"name": EXCHANGE, "mountPath": f"{EXCHANGE_PATH}/{RUN}", "subPath": RUN},
-    _SCRATCH_MOUNT,
+    {"name": FOREIGN_SCRATCH, "mountPath": SCRATCH_PATH},
 )
 _OWN_VOLUMES = (
     {"name": EXCHANGE, "emptyDir": {"sizeLimit": "256Mi"}},
     {"name": SCRATCH, "emptyDir": {}},
 )
+_FOREIGN_VOLUMES = ({"name": FOREIGN_SCRATCH, "emptyDir": {}},)
 
 
 @dataclass(frozen=True)
 class Container:
     """What differs between the containers of our pods; a ``sidecar`` is an init container that goes on running.
 
-    Of the exchange folder, a ``foreign`` one can write to the folder of its runner's socket only.
+    Of the exchange folder, a ``foreign`` one can write to the folder of its runner's socket only; its scratch is its
+    own: what ours keep in theirs, git repositories too, is out of its reach.
     """
 
     name: str
@@ -89,6 +93,7 @@ class Pod:
 
     def manifest(self, settings: ControllerSettings) -> Object:
         """The pod as a Job's template."""
+        foreign = _FOREIGN_VOLUMES if any(container.foreign for container in self.containers) else ()
         spec: Object = {
             "activeDeadlineSeconds": self.active_seconds(settings),
             "automountServiceAccountToken": False,
@@ -98,7 +103,7 @@ class Pod:
             "restartPolicy": "Never",
             "securityContext": _pod_security(settings.uid),
             "terminationGracePeriodSeconds": 10,
-            "volumes": [*_OWN_VOLUMES, *self.volumes],
+            "volumes": [*_OWN_VOLUMES, *foreign, *self.volumes],
         }
         optional = {
             "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
