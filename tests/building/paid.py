@@ -14,7 +14,7 @@ from isobench.contracts.configuration import Price
 from isobench.contracts.stage import StageRequest
 from isobench.engine.money import Prices
 from isobench.stages import agent
-from isobench.stages.agent import LEDGER, AskedModel
+from isobench.stages.agent import AskedModel
 
 PRICE = Price(input=2.0, output=8.0)
 CAP_USD = 1.0
@@ -78,7 +78,7 @@ class Paying:
         write_model(result, agent.run(self.request(), self.ports()))
 
     def _model(self, request: StageRequest) -> AskedModel:
-        ledger = self.bench.workspace.ledger() / LEDGER
+        ledger = self.bench.workspace.agent_ledger
 
         def gateway(socket: Path) -> AbstractContextManager[Gateway]:
             settings = GatewaySettings(

@@ -20,7 +20,6 @@ from isobench.adapters.models.ledger import read_entries
 from isobench.contracts.reasons import Reason
 from isobench.contracts.stage import StageResult
 from isobench.engine.money import Prices, Usage, balance
-from isobench.stages.agent import LEDGER
 from llmserver import Hangs, ModelServer, Says, running_model
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -72,7 +71,7 @@ def _result_of(paying: Paying) -> Path:
 
 def charged(paying: Paying) -> Decimal:
     """What the item's ledger charges."""
-    return balance(read_entries(paying.bench.workspace.ledger() / LEDGER)).charged_usd
+    return balance(read_entries(paying.bench.workspace.agent_ledger)).charged_usd
 
 
 def kills(folder: Path, swift: SwiftHistory, count: int, seed: int) -> Iterator[PaidKill]:

@@ -28,7 +28,7 @@ def opened(root, commits=2, name="demo", **changes):
 
 def pay(item, usd, *, settled=True):
     """What a paid call leaves in the item's ledger; of one that is not settled, only what it reserved."""
-    ledger = Ledger(item.workspace.ledger() / "generate.jsonl")
+    ledger = Ledger(item.workspace.generation_ledger)
     reserved = Decimal(usd) * (2 if settled else 1)
     intent = ledger.intend(1, "m", 1000, Grant(1000, reserved), NOON)
     if settled:
@@ -128,7 +128,7 @@ def test_a_ledger_that_can_not_be_read_is_charged_as_the_status_says(work_root):
     state = opened(work_root, budgetUsd=1.0)
     first, second = state.items()
     first.workspace.ledger().mkdir(parents=True)
-    (first.workspace.ledger() / "generate.jsonl").write_text("torn in the middle\n")
+    first.workspace.generation_ledger.write_text("torn in the middle\n")
     write_model(first.workspace.status, CommitBenchmarkStatus(cost=Cost(measured_usd=0.7)))
     with pytest.raises(ItemFailure, match=r"has \$0\.3000 of its"):
         ask(open_budget(state), second, 0.4)

@@ -53,7 +53,7 @@ class Item:
 
     @property
     def intents(self) -> list[Intent]:
-        entries = read_entries(self.workspace.ledger() / "generate.jsonl")
+        entries = read_entries(self.workspace.generation_ledger)
         return [entry for entry in entries if isinstance(entry, Intent)]
 
     def attempt(self, number: int = 1, feedback: str | None = None, budget: float = 1.0) -> StageResult:

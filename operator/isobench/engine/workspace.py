@@ -126,6 +126,16 @@ class Workspace:
         """The folder of paid calls: intents, answers, started markers."""
         return self.root / "ledger"
 
+    @property
+    def generation_ledger(self) -> Path:
+        """The paid calls of the model that writes the test."""
+        return self.ledger() / "generate.jsonl"
+
+    @property
+    def agent_ledger(self) -> Path:
+        """The paid calls of the agent's model."""
+        return self.ledger() / "agent.jsonl"
+
 
 @dataclass(frozen=True)
 class Room:

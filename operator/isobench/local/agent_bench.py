@@ -12,7 +12,7 @@ from isobench.adapters.git.agent_repository import create_agent_repository
 from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.inputs import Supplies
 from isobench.adapters.isolation.sandbox import Isolation, MachineSandbox
-from isobench.adapters.models.gateway_process import Gateway
+from isobench.adapters.models.gateway_process import Gateway, running_gateway
 from isobench.adapters.models.llm import LLMConfigManager
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.prepared import Prepared
@@ -21,7 +21,7 @@ from isobench.local.batch_budget import BatchBudget
 from isobench.local.batch_state import Item, charged_usd
 from isobench.local.turns import Turns
 from isobench.local.work_root import WorkRoot
-from isobench.stages.agent import LEDGER, AgentPorts, AskedModel
+from isobench.stages.agent import AgentPorts, AskedModel
 from isobench.stages.agent_checks import SupervisorOf
 from isobench.stages.attempt import Clock
 
@@ -72,15 +72,15 @@ class AgentBench:
         name = self.llm.model(asked.model)
 
         def gateway(socket: Path) -> AbstractContextManager[Gateway]:
-            return self.llm.gateway(
-                item.workspace.ledger() / LEDGER,
+            settings = self.llm.gateway_settings(
+                item.workspace.agent_ledger,
                 request.attempt,
                 asked.budget_usd,
-                item.workspace.attempt(request.attempt) / "gateway.log",
                 name,
                 max_calls=asked.max_iterations,
                 socket=socket,
             )
+            return running_gateway(settings, item.workspace.attempt(request.attempt) / "gateway.log")
 
         return AskedModel(name, self.llm.prices(name), gateway)
 

@@ -34,7 +34,6 @@ from isobench.stages.agent_run import Run, prepare_room, run_agent
 from isobench.stages.attempt import Clock, Done, attempt
 
 REVERTED_LISTED = 200
-LEDGER = "agent.jsonl"
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _run(request: StageRequest, prepared: Prepared, room: Room, ports: AgentPort
         with gateway as running:
             ended = run_agent(run, running, supervisor)
     keep_output(room, own, workspace)
-    calls = charged_calls(read_entries(workspace.ledger() / LEDGER), request.attempt)
+    calls = charged_calls(read_entries(workspace.agent_ledger), request.attempt)
     write_model(own / "ended.json", ended.model_copy(update={"iterations": ended.iterations or calls}))
     return given
 
@@ -190,6 +189,6 @@ def _cost(request: StageRequest, workspace: Workspace) -> Cost:
         written = read_model(workspace.prompt, Assignment)
         estimate = written.estimate_usd if written.attempt == request.attempt else 0.0
     try:
-        return balance(read_entries(workspace.ledger() / LEDGER), request.attempt).cost(estimate)
+        return balance(read_entries(workspace.agent_ledger), request.attempt).cost(estimate)
     except ItemFailure:  # what was spent is unknown, and at most the cap
         return Cost(estimate_usd=estimate, measured_usd=request.spec.agent.budget_usd)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from isobench.adapters.beneath import NotTaken, open_beneath
 from isobench.adapters.files import read_json, read_model, write_json, write_text
+from isobench.adapters.models.gateway_process import running_gateway
 from isobench.adapters.models.ledger import claim, read_entries
 from isobench.adapters.models.llm import Completion, LLMConfigManager
 from isobench.contracts.extraction import Extraction
@@ -59,11 +60,12 @@ def _generate(request: StageRequest, ports: GeneratePorts) -> Done:
     first = ports.llm.first_question(told_of(prepared.commits, extraction))
     messages = _messages(request, first, ports)
     preview = ports.llm.preview(messages, asked.budget_usd, asked.model)
-    log = folder / "gateway.log"
     with ports.grant():
         claim(ports.workspace.ledger(), request.stage, request.attempt)
         write_json(_prompt(folder), asdict(preview))
-        with ports.llm.gateway(_ledger(ports), request.attempt, asked.budget_usd, log, asked.model) as gateway:
+        ledger = ports.workspace.generation_ledger
+        settings = ports.llm.gateway_settings(ledger, request.attempt, asked.budget_usd, asked.model)
+        with running_gateway(settings, folder / "gateway.log") as gateway:
             completion = ports.llm.complete(messages, gateway, asked.model)
     write_text(_answer(folder), completion.text)
     script = script_in(_usable(completion))
@@ -101,14 +103,10 @@ def _cost(request: StageRequest, ports: GeneratePorts) -> Cost:
     prompt = _prompt(_folder(ports, request.attempt))
     estimate = read_json(prompt)["estimate_usd"] if prompt.exists() else 0.0
     try:
-        return balance(read_entries(_ledger(ports)), request.attempt).cost(estimate)
+        return balance(read_entries(ports.workspace.generation_ledger), request.attempt).cost(estimate)
     except ItemFailure:  # what was spent is unknown, and at most the cap
         cap = request.spec.test.generate.budget_usd if request.spec.test.generate else 0.0
         return Cost(estimate_usd=estimate, measured_usd=cap)
-
-
-def _ledger(ports: GeneratePorts) -> Path:
-    return ports.workspace.ledger() / "generate.jsonl"
 
 
 def _folder(ports: GeneratePorts, number: int) -> Path:

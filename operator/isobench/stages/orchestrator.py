@@ -16,6 +16,7 @@ from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.isolation.folders import clear
 from isobench.adapters.isolation.probe_archive import build_probe
 from isobench.adapters.isolation.sandbox import open_sandbox
+from isobench.adapters.models.gateway_process import running_gateway
 from isobench.adapters.models.ledger import read_entries
 from isobench.adapters.models.llm import LLMConfigManager
 from isobench.contracts.attempt import AgentOutcome, Assignment
@@ -128,7 +129,7 @@ class OpenHandsOrchestrator:
             error_message=None if success else f"{judgement.outcome}: {judgement.message}",
             cost_estimate=assignment.estimate_usd,
             iterations_used=evidence.end.iterations,
-            measured_usd=float(balance(read_entries(_ledger(place))).charged_usd),
+            measured_usd=float(balance(read_entries(place.agent_ledger)).charged_usd),
             outcome=judgement.outcome,
             patch=left.patch.decode("utf-8", errors="replace"),
             journal=place.root,
@@ -183,24 +184,20 @@ class OpenHandsOrchestrator:
         before = repository_state(room.repository)
         supervisor = Supervisor(build_probe(self._root / "probe.pyz"), open_sandbox(allow_network=False))
         run = Run(self._agent, assignment, room, base, self._models.prices(self._model))
-        with self._models.gateway(
-            _ledger(place),
+        settings = self._models.gateway_settings(
+            place.agent_ledger,
             assignment.attempt,
             self._budget,
-            place.root / "gateway.log",
             assignment.model,
             max_calls=assignment.max_iterations,
             socket=room.socket,
-        ) as gateway:
+        )
+        with running_gateway(settings, place.root / "gateway.log") as gateway:
             ended = run_agent(run, gateway, supervisor)
         left = look_at(room.repository, Path(base.tree), before, assignment, given.test, place.root)
         keep_output(room, place.attempt(assignment.attempt), place)
         clear(room.root)
         return evidence_of(ended, left), left
-
-
-def _ledger(place: Workspace) -> Path:
-    return place.ledger() / "agent.jsonl"
 
 
 def _openhands() -> Agent:

@@ -6,7 +6,6 @@ from isobench.adapters.models.gateway_service import serve_until_terminated
 from isobench.contracts.pod import PodRequest
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.stage import StageResult
-from isobench.stages.agent import LEDGER
 from isobench.stages.attempt import Done, attempt
 from isobench.worker.generate import model_of
 from isobench.worker.pod import Pod, now
@@ -28,7 +27,7 @@ def _serve(request: PodRequest) -> Done:
 
     try:
         settings = model_of(request).gateway_settings(
-            pod.workspace.ledger() / LEDGER,
+            pod.workspace.agent_ledger,
             request.item.attempt,
             asked.budget_usd,
             asked.model,

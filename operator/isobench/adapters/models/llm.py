@@ -1,7 +1,6 @@
 """Language models through the openai package, always by way of the metering gateway; and the one cost model."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from openai.types.chat import (
     ChatCompletionUserMessageParam,
 )
 
-from isobench.adapters.models.gateway_process import Gateway, GatewaySettings, running_gateway
+from isobench.adapters.models.gateway_process import Gateway, GatewaySettings
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.configuration import Configuration
 from isobench.contracts.extraction import Extraction
@@ -103,30 +102,6 @@ class LLMConfigManager:
         self._base_url()
         self._key()
 
-    @contextmanager
-    def gateway(
-        self,
-        ledger: Path,
-        attempt: int,
-        cap_usd: float,
-        log: Path,
-        model: str | None = None,
-        *,
-        max_calls: int | None = None,
-        socket: Path | None = None,
-    ) -> Iterator[Gateway]:
-        """A gateway to the provider, for one model, that keeps everything in ``ledger`` together below ``cap_usd``.
-
-        ``max_calls`` bounds what this attempt is charged for; it listens on ``socket``, else on loopback.
-
-        Raises:
-            ItemFailure: it can't be started, or the model can't be used.
-            InvalidInput: no model or no base URL is configured.
-        """
-        settings = self.gateway_settings(ledger, attempt, cap_usd, model, max_calls=max_calls, socket=socket)
-        with running_gateway(settings, log) as gateway:
-            yield gateway
-
     def gateway_settings(
         self,
         ledger: Path,
@@ -137,7 +112,9 @@ class LLMConfigManager:
         max_calls: int | None = None,
         socket: Path | None = None,
     ) -> GatewaySettings:
-        """What such a gateway is told, the key included.
+        """What a gateway to the provider is told, the key included: it keeps ``ledger`` as a whole below ``cap_usd``.
+
+        ``max_calls`` bounds what this attempt is charged for; it listens on ``socket``, else on loopback.
 
         Raises:
             ItemFailure: the model can't be used.
