@@ -1,7 +1,6 @@
 """The long kill test: SIGKILL at random instants, restart until done; writes the table that docs/soak.md shows."""
 
 import argparse
-import platform
 import sys
 import tempfile
 from collections import Counter
@@ -13,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from building.bench import Bench
 from building.killing import Campaign, Kill, campaigns, draw_instants, timed_run, write_manifest
 from building.swift_history import write_history
+from soak_page import findings, page
 
 REPORT = Path("docs/soak.md")
 HEADINGS = ("kill", "work root", "instant", "the run was in", "processes left after 10 s")
@@ -51,24 +51,15 @@ def report(ended: Sequence[Campaign], length: float, command: str) -> str:
     """The page: how it was made, what held, and every kill."""
     kills = [(number, kill) for number, campaign in enumerate(ended, start=1) for kill in campaign.kills]
     stages = Counter(kill.during.split()[0] for _, kill in kills)
-    wrong = [f"- work root {number}: {line}" for number, root in enumerate(ended, start=1) for line in root.wrong]
-    wrong += [f"- work root {number}: still alive: {line}" for number, kill in kills for line in kill.left]
-    lines = [
-        "# Soak: killed at any instant, started again",
-        "",
-        f"Made by `{command}` on Linux {platform.machine()}, Python {platform.python_version()}.",
-        "",
-        *_story(length),
-        "",
-        f"{len(kills)} kills on {len(ended)} work roots ({_counted(stages)}): "
-        + ("nothing was lost, repeated, torn or left behind." if not wrong else f"{len(wrong)} findings:"),
-        *wrong,
-        "",
-        _line(HEADINGS),
-        _line("---" for _ in HEADINGS),
-        *(_line(_row(number, root, kill)) for number, (root, kill) in enumerate(kills, start=1)),
-    ]
-    return "\n".join(lines) + "\n"
+    wrong = [f"work root {number}: {line}" for number, root in enumerate(ended, start=1) for line in root.wrong]
+    wrong += [f"work root {number}: still alive: {line}" for number, kill in kills for line in kill.left]
+    found = findings(
+        f"{len(kills)} kills on {len(ended)} work roots ({_counted(stages)}):",
+        "nothing was lost, repeated, torn or left behind.",
+        wrong,
+    )
+    table = [HEADINGS, *(_row(number, root, kill) for number, (root, kill) in enumerate(kills, start=1))]
+    return page("killed at any instant, started again", command, _story(length), found, table)
 
 
 def _story(length: float) -> Sequence[str]:
@@ -88,10 +79,6 @@ def _counted(stages: Counter[str]) -> str:
 def _row(number: int, root: int, kill: Kill) -> Sequence[str]:
     after = f" after the start of {kill.instant.stage}" if kill.instant.stage else ""
     return str(number), str(root), f"{kill.instant.seconds:.3f} s{after}", kill.during, str(len(kill.left))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Random conversations of the real OpenHands, some killed midway; writes the table that docs/soak-agent.md shows."""
 
 import argparse
-import platform
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,9 +13,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from agent.conversing import Warm
 from agent.gambling import Played, play
 from isobench.adapters.agents.openhands.adapter import OpenHands
+from soak_page import findings, page
 
 REPORT = Path("docs/soak-agent.md")
 HEADINGS = ("", "killed", "ended", "how many", "calls", "charged by the provider", "most of a cap")
+STORY = (
+    "The real OpenHands SDK talks through the metering gateway with a provider that answers at random: tool calls,",
+    "wrong tools, false usage, errors, half and broken answers, whole and streamed, in both shapes of the",
+    "protocol. In the killed ones the conversation or the gateway gets SIGKILL while the provider answers, and a",
+    "second conversation goes on with the same ledger and cap. The provider keeps books of its own: every answer",
+    "that it began to give, at list prices.",
+)
 
 
 def main() -> int:
@@ -58,41 +65,20 @@ def soak(python: Path, conversations: int, kills: int, seed: int) -> Iterator[Pl
 def report(played: Sequence[Played], command: str) -> str:
     """The page: how it was made, what held, and how the conversations ended."""
     over = max((one.overspent_usd for one in played), default=Decimal(0))
-    wrong = [f"- seed {one.seed}: {problem}" for one in played for problem in one.wrong]
-    lines = [
-        "# Soak: random conversations, and processes that are killed in them",
-        "",
-        f"Made by `{command}` on Linux {platform.machine()}, Python {platform.python_version()}.",
-        "",
-        "The real OpenHands SDK talks through the metering gateway with a provider that answers at random: tool calls,",
-        "wrong tools, false usage, errors, half and broken answers, whole and streamed, in both shapes of the",
-        "protocol. In the killed ones the conversation or the gateway gets SIGKILL while the provider answers, and a",
-        "second conversation goes on with the same ledger and cap. The provider keeps books of its own: every answer",
-        "that it began to give, at list prices.",
-        "",
-        f"{len(played)} conversations: the most that was spent beyond a cap is ${over:f}. "
-        + ("Nothing was wrong." if not wrong else f"{len(wrong)} findings:"),
-        *wrong,
-        "",
-        _line(HEADINGS),
-        _line("---" for _ in HEADINGS),
-        *_rows(played),
-    ]
-    return "\n".join(lines) + "\n"
+    wrong = [f"seed {one.seed}: {problem}" for one in played for problem in one.wrong]
+    counted = f"{len(played)} conversations: the most that was spent beyond a cap is ${over:f}."
+    title = "random conversations, and processes that are killed in them"
+    return page(title, command, STORY, findings(counted, "Nothing was wrong.", wrong), [HEADINGS, *_rows(played)])
 
 
-def _rows(played: Sequence[Played]) -> Iterator[str]:
+def _rows(played: Sequence[Played]) -> Iterator[Sequence[str]]:
     kinds = Counter((one.killed, " → ".join(one.ends)) for one in played)
     for number, ((killed, ends), count) in enumerate(sorted(kinds.items()), start=1):
         those = [one for one in played if (one.killed, " → ".join(one.ends)) == (killed, ends)]
         charged = sum((one.provider_usd for one in those), Decimal(0))
         most = max(one.provider_usd / one.cap_usd for one in those)
         calls = sum(one.asked for one in those)
-        yield _line((str(number), killed or "nobody", ends, str(count), str(calls), f"${charged:.4f}", f"{most:.0%}"))
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        yield str(number), killed or "nobody", ends, str(count), str(calls), f"${charged:.4f}", f"{most:.0%}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The operator's long kill test: SIGKILL a moment after some Job was made; writes docs/soak-operator.md."""
 
 import argparse
-import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -10,9 +9,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from cluster.api_server import Access, api_server
 from cluster.operator_kills import STAGES, Campaign, campaign
+from soak_page import findings, page
 
 ROOT = Path(__file__).parents[1]
 REPORT = Path("docs/soak-operator.md")
+HEADINGS = ("kill", "Jobs made until then", "stages that ran")
 
 
 def main() -> int:
@@ -40,25 +41,18 @@ def install(access: Access) -> None:
 
 def report(told: Campaign, command: str) -> str:
     """The page: how it was made, what held, and every kill."""
-    wrong = told.wrong()
-    lines = [
-        "# Soak: the operator killed at any instant of a batch",
-        "",
-        f"Made by `{command}` on Linux {platform.machine()}, Python {platform.python_version()}: a real API",
-        "server, the operator in a process of its own, and a test that plays kubelet and Job controller. A batch of",
-        f"{len(told.items)} items, each with an agent that costs money, four at a time; the operator is killed by",
-        "SIGKILL a moment after it made a Job that was drawn, and started again.",
-        "",
-        f"{len(told.kills)} kills, {told.made.total()} Jobs made ({len(STAGES)} an item, and one export).",
-        "Nothing was lost, repeated or counted wrong." if not wrong else f"{len(wrong)} findings:",
-        *(f"- {sentence}" for sentence in wrong),
-        "",
-        "| kill | Jobs made until then | stages that ran |",
-        "|---:|---:|---|",
-    ]
-    for number, kill in enumerate(told.kills, start=1):
-        lines.append(f"| {number} | {kill.jobs} | {', '.join(kill.running) or 'none'} |")
-    return "\n".join(lines) + "\n"
+    story = (
+        "A real API server, the operator in a process of its own, and a test that plays kubelet and Job controller.",
+        f"A batch of {len(told.items)} items, each with an agent that costs money, four at a time; the operator is",
+        "killed by SIGKILL a moment after it made a Job that was drawn, and started again.",
+    )
+    counted = f"{len(told.kills)} kills, {told.made.total()} Jobs made ({len(STAGES)} an item, and one export):"
+    found = findings(counted, "nothing was lost, repeated or counted wrong.", told.wrong())
+    rows = (
+        (str(number), str(kill.jobs), ", ".join(kill.running) or "none")
+        for number, kill in enumerate(told.kills, start=1)
+    )
+    return page("the operator killed at any instant of a batch", command, story, found, [HEADINGS, *rows])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Kills the supervisor of paid attempts at random instants; writes the table that docs/soak-supervisor.md shows."""
 
 import argparse
-import platform
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -12,9 +10,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from building.paid import CALLS
 from building.paid_kills import PaidKill, kills
 from building.swift_history import write_history
+from soak_page import findings, page
 
 REPORT = Path("docs/soak-supervisor.md")
 HEADINGS = ("kill", "when", "begun", "calls made", "it came to", "charged", "provider's books")
+STORY = (
+    f"An attempt of {CALLS} model calls by the real gateway is started; its supervisor is killed by SIGKILL, in",
+    "turn while a call waits for its answer and at a random instant; the attempt is started again, twice. One that",
+    "had begun (`ledger/agent-1.started`) asks nothing more; its ledger charges at least what the provider's books",
+    "say, the call without an answer at its reserve.",
+)
 
 
 def main() -> int:
@@ -26,7 +31,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="isobench-soak-") as folder:
         swift = write_history(Path(folder) / "swift", plain=0)
         struck = list(kills(Path(folder), swift, asked.kills, asked.seed))
-    wrong = [f"- kill {number}: {line}" for number, kill in enumerate(struck, start=1) for line in kill.wrong]
+    wrong = [f"kill {number}: {line}" for number, kill in enumerate(struck, start=1) for line in kill.wrong]
     command = f"python scripts/soak_supervisor.py --kills {asked.kills} --seed {asked.seed}"
     REPORT.write_text(report(struck, wrong, command))
     print(f"soak: {asked.kills} kills of a supervisor, {len(wrong)} findings; see {REPORT}")
@@ -36,35 +41,16 @@ def main() -> int:
 def report(struck: list[PaidKill], wrong: list[str], command: str) -> str:
     """The page: how it was made, what held, and every kill."""
     begun = sum(kill.begun for kill in struck)
-    held = "nothing was repeated, charged twice or left behind." if not wrong else f"{len(wrong)} findings:"
-    lines = [
-        "# Soak: the supervisor of a paid attempt, killed at any instant",
-        "",
-        f"Made by `{command}` on Linux {platform.machine()}, Python {platform.python_version()}.",
-        "",
-        f"An attempt of {CALLS} model calls by the real gateway is started; its supervisor is killed by SIGKILL, in",
-        "turn while a call waits for its answer and at a random instant; the attempt is started again, twice. One that",
-        "had begun (`ledger/agent-1.started`) asks nothing more; its ledger charges at least what the provider's books",
-        "say, the call without an answer at its reserve.",
-        "",
-        f"{len(struck)} kills, {begun} of them after the attempt had begun: {held}",
-        *wrong,
-        "",
-        _line(HEADINGS),
-        _line("---" for _ in HEADINGS),
-        *(_line(_row(number, kill)) for number, kill in enumerate(struck, start=1)),
-    ]
-    return "\n".join(lines) + "\n"
+    counted = f"{len(struck)} kills, {begun} of them after the attempt had begun:"
+    found = findings(counted, "nothing was repeated, charged twice or left behind.", wrong)
+    table = [HEADINGS, *(_row(number, kill) for number, kill in enumerate(struck, start=1))]
+    return page("the supervisor of a paid attempt, killed at any instant", command, STORY, found, table)
 
 
 def _row(number: int, kill: PaidKill) -> tuple[str, ...]:
     begun = "yes" if kill.begun else "no"
     money = (f"${kill.charged_usd:.6f}", f"${kill.provided_usd:.6f}")
     return (str(number), kill.instant, begun, str(kill.calls), kill.ended, *money)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
