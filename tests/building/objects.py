@@ -1,6 +1,7 @@
 """Builders of what the API server holds: items, Jobs, pods and network policies, each valid unless changed."""
 
 from building.items import HEAD
+from isobench.controller.keeping import kept_of_pod
 
 ITEM_UID = "0a1b2c3d-0000-4000-8000-000000000000"
 JOB_UID = "4e5f6a7b-0000-4000-8000-000000000000"
@@ -44,13 +45,19 @@ def job(stage="prepare", attempt=1, *, conditions=(), uid=JOB_UID, **status):
     }
 
 
-def pod(*containers, init=(), uid=JOB_UID, **status):
-    """A pod of that Job with these container statuses."""
-    return {
-        "metadata": {"name": "p", "creationTimestamp": CREATED, "ownerReferences": [{"uid": uid}]},
-        "spec": {"nodeName": "node-1"},
-        "status": {"containerStatuses": list(containers), "initContainerStatuses": list(init), **status},
+def pod(*containers, init=(), uid=JOB_UID, created=CREATED, **status):
+    """A pod of that Job with these container statuses, as the cache has it."""
+    metadata = {
+        "name": "p",
+        "namespace": "team-a",
+        "uid": "pod-1",
+        "resourceVersion": "9",
+        "creationTimestamp": created,
+        "labels": {"isobench.dev/item-uid": ITEM_UID},
+        "ownerReferences": [{"kind": "Job", "uid": uid}],
     }
+    statuses = {"containerStatuses": list(containers), "initContainerStatuses": list(init), **status}
+    return kept_of_pod({"metadata": metadata, "spec": {"nodeName": "node-1"}, "status": statuses})
 
 
 def ended(name="stage", message="", exit_code=0, reason=None):

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from building.objects import ITEM_UID, ended, pod
 from isobench.controller.cache import Cache, Store
 from isobench.controller.kinds import BATCHES, ITEM_UID_LABEL, ITEMS, JOBS, Key
 
@@ -135,3 +136,20 @@ def test_a_job_in_another_namespace_is_not_the_items_whatever_its_label_says():
         job["metadata"] |= {"namespace": namespace, "labels": {ITEM_UID_LABEL: "item-1"}}
         cache.learn(JOBS, job)
     assert [found["metadata"]["uid"] for found in cache.jobs_of("team", "item-1")] == ["u-team"]
+
+
+def test_pods_are_found_by_their_item_and_wake_nobody():
+    cache = Cache()
+    cache.pods.put(pod(ended()))
+    assert [found["metadata"]["name"] for found in cache.pods_of("team-a", ITEM_UID)] == ["p"]
+    assert cache.pods_of("elsewhere", ITEM_UID) == []
+    assert cache.pods not in list(cache)
+
+
+def test_of_too_many_objects_those_that_came_first_are_forgotten():
+    store = Store(ITEMS, index=lambda item: "all", most=2)
+    for number, name in enumerate("abc"):
+        store.put(an_object(name, f"u-{name}", number))
+    store.put(an_object("b", "u-b", 9))
+    assert sorted(found["metadata"]["name"] for found in store.group("all")) == ["b", "c"]
+    assert len(store) == 2

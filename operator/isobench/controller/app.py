@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isobench import __version__
+from isobench.controller.account_book import Book
 from isobench.controller.api import Api
 from isobench.controller.api_errors import Forbidden
 from isobench.controller.cache import Cache
@@ -44,6 +45,7 @@ class Parts:
     clock: Clock
     metrics: Metrics
     wake: Callable[[Key], None]
+    book: Book
 
 
 MakeReconcilers = Callable[[Parts], Reconcilers]
@@ -70,7 +72,8 @@ class App:
         self._work = Work(self._cache, self._api, self._metrics, self._clock, time.monotonic)
         self._reflectors = list(self._make_reflectors())
         self._kopf = Kopf(settings, connection, Witness(self._cache, self._work.refresh).saw)
-        parts = Parts(self._api, self._cache, settings, self._clock, self._metrics, self._work.wake)
+        self._book = Book(self._api, self._cache, settings)
+        parts = Parts(self._api, self._cache, settings, self._clock, self._metrics, self._work.wake, self._book)
         self._reconcilers = make(parts)
         self._show_metrics()
 
@@ -154,7 +157,8 @@ class App:
         for namespace in self._settings.namespaces or (None,):
             for store in (self._cache.batches, self._cache.items):
                 yield Reflector(self._api, store, namespace, admits=lambda item: serves(self._settings, item))
-            yield Reflector(self._api, self._cache.jobs, namespace, ours)
+            for store in (self._cache.jobs, self._cache.pods):
+                yield Reflector(self._api, store, namespace, ours)
 
     async def _refuse_overlap(self) -> None:
         refuse_overlap(self._settings, await self._leases(), self._clock())
@@ -176,6 +180,7 @@ class App:
                 self._cache.items.all,
                 self._cache.batches.all,
                 self._settings.caps_of,
+                lambda: self._book.known,
                 clock=self._clock,
                 leading=lambda: self.leading,
                 seen=metrics.namespace_seen,

@@ -1,13 +1,15 @@
 """What the API server last said of the objects that the controller serves: stores with indexes, kept by reflectors.
 
-Objects are parsed once and shared: never change one in place. Jobs are kept without their pod template.
+Objects are parsed once and shared: never change one in place. Of Jobs and pods only what is read is kept, and of pods
+only so many: whoever misses one asks the API server.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
-from isobench.controller.keeping import kept_of_item, kept_of_job
-from isobench.controller.kinds import BATCHES, ITEM_UID_LABEL, ITEMS, JOBS, Key, Kind, Object, owner_uid
+from isobench.controller.keeping import kept_of_item, kept_of_job, kept_of_pod
+from isobench.controller.kinds import BATCHES, ITEM_UID_LABEL, ITEMS, JOBS, PODS, Key, Kind, Object, owner_uid
 
 Listener = Callable[[Key, Object | None, Object | None], None]
 """Told of every change: the key, the object before (None: new) and after (None: gone)."""
@@ -15,15 +17,26 @@ Listener = Callable[[Key, Object | None, Object | None], None]
 Index = Callable[[Object], str | None]
 
 _REMEMBERED_DELETIONS = 4096
+_REMEMBERED_PODS = 8192
 
 
 class Store:
     """The objects of one kind by key, with at most one index."""
 
-    def __init__(self, kind: Kind, index: Index | None = None, keep: Callable[[Object], Object] = lambda item: item):
-        """``index`` gives the group of an object, ``keep`` the part of it that is worth its memory."""
+    def __init__(
+        self,
+        kind: Kind,
+        index: Index | None = None,
+        keep: Callable[[Object], Object] = lambda item: item,
+        most: float = math.inf,
+    ):
+        """``index`` gives the group of an object, ``keep`` the part of it that is worth its memory.
+
+        Of more than ``most`` objects those that came first are forgotten.
+        """
         self.kind = kind
         self._keep = keep
+        self._most = most
         self._index = index
         self._objects: dict[Key, Object] = {}
         self._groups: dict[str, set[Key]] = {}
@@ -62,6 +75,9 @@ class Store:
         if uid in self._deleted or (before is not None and not _newer(item, before)):
             return
         self._replace(key, before, self._keep(item))
+        if len(self._objects) > self._most:
+            first = next(iter(self._objects))
+            self._leave(first, self._objects.pop(first))
 
     def remove(self, item: Object) -> None:
         """``item`` was deleted; an object that has taken its name since stays."""
@@ -110,13 +126,14 @@ class Store:
 
 
 class Cache:
-    """The three stores that reconcilers decide from."""
+    """The stores that reconcilers decide from."""
 
     def __init__(self) -> None:
         """Begin empty."""
         self.items = Store(ITEMS, index=lambda item: owner_uid(item, BATCHES), keep=kept_of_item)
         self.batches = Store(BATCHES)
         self.jobs = Store(JOBS, index=_item_of_job, keep=kept_of_job)
+        self.pods = Store(PODS, index=_item_of_pod, keep=kept_of_pod, most=_REMEMBERED_PODS)
 
     def store(self, plural: str) -> Store | None:
         """The store of the kind called ``plural``, if it is cached."""
@@ -128,12 +145,16 @@ class Cache:
         return None if store is None else store.get(key)
 
     def __iter__(self) -> Iterator[Store]:
-        """The stores."""
+        """The stores whose changes wake somebody: a pod's word is asked for when its Job has ended."""
         return iter((self.items, self.batches, self.jobs))
 
     def jobs_of(self, namespace: str, item_uid: str) -> list[Object]:
         """The Jobs that belong to the item: in its own namespace, for anybody can write its UID into a label."""
         return [job for job in self.jobs.group(item_uid) if job["metadata"]["namespace"] == namespace]
+
+    def pods_of(self, namespace: str, item_uid: str) -> list[Object]:
+        """The item's pods that are remembered."""
+        return [pod for pod in self.pods.group(item_uid) if pod["metadata"]["namespace"] == namespace]
 
     def children_of(self, batch_uid: str) -> list[Object]:
         """The items that the batch owns."""
@@ -154,3 +175,8 @@ def _newer(item: Object, before: Object) -> bool:
 
 def _item_of_job(job: Object) -> str | None:
     return owner_uid(job, ITEMS) or job["metadata"].get("labels", {}).get(ITEM_UID_LABEL)
+
+
+def _item_of_pod(pod: Object) -> str | None:
+    uid = pod["metadata"]["labels"].get(ITEM_UID_LABEL)
+    return None if uid is None else str(uid)

@@ -1,4 +1,4 @@
-"""What is seen of an item's attempt now: its Job from the cache, and its pods where only they can tell."""
+"""What is seen of an item's attempt now: its Job, and its pods where only they can tell; from the cache if it knows."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from isobench.controller.api import Api
 from isobench.controller.cache import Cache
 from isobench.controller.item import Item
 from isobench.controller.item_jobs import claimed_job, first_look, is_finished, is_suspended, next_look, works
-from isobench.controller.item_pods import Ending, ending, hindrance, pod_of
+from isobench.controller.item_pods import Ending, ending, hindrance, is_last_of, pod_of
 from isobench.controller.kinds import ITEM_UID_LABEL, PODS, Object
 from isobench.controller.settings import ControllerSettings
 from isobench.engine.facts import Failure, JobState, ObservedJob
@@ -44,13 +44,20 @@ async def observe(
         gone = ObservedJob(last.name, last.attempt, JobState.GONE, failure=_DELETED)
         return Observation((gone,) if missed else (), settled=False)
     if is_finished(job):
-        return _ended(item, status, last, job, await pods_of(api, item))
-    return await _unfinished(api, item, last, job, now, settings)
+        return _ended(item, status, last, job, await _pods_that_ended(api, cache, item, job))
+    return await _unfinished(api, cache, item, last, job, now, settings)
 
 
 async def pods_of(api: Api, item: Item) -> list[Object]:
     """The item's pods, as the API server has them at this moment."""
     return (await api.list(PODS, item.namespace, f"{ITEM_UID_LABEL}={item.uid}")).items
+
+
+async def _pods_that_ended(api: Api, cache: Cache, item: Item, job: Object) -> list[Object]:
+    """Pods with the one of ``job`` in its last state: remembered ones if it has said its last word in them."""
+    remembered = cache.pods_of(item.namespace, item.uid)
+    pod = pod_of(job, remembered)
+    return remembered if pod is not None and is_last_of(pod, job) else await pods_of(api, item)
 
 
 def _ended(
@@ -76,7 +83,7 @@ def _same_image(status: CommitBenchmarkStatus, last: StageStatus, seen: Ending) 
 
 
 async def _unfinished(
-    api: Api, item: Item, last: StageStatus, job: Object, now: datetime, settings: ControllerSettings
+    api: Api, cache: Cache, item: Item, last: StageStatus, job: Object, now: datetime, settings: ControllerSettings
 ) -> Observation:
     uid, waiting = job["metadata"]["uid"], None
     look_at: datetime | None = None
@@ -85,7 +92,7 @@ async def _unfinished(
     elif not works(job) and now < first_look(job):
         look_at = first_look(job)
     elif not works(job):
-        pod = pod_of(job, await pods_of(api, item))
+        pod = pod_of(job, cache.pods_of(item.namespace, item.uid)) or pod_of(job, await pods_of(api, item))
         found = hindrance(pod, now, settings.pull_seconds, settings.pending_seconds) if pod else _no_pod(job)
         if isinstance(found, Failure):
             ended = ObservedJob(last.name, last.attempt, JobState.ENDED, failure=found, uid=uid, bounded=True)

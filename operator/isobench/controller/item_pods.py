@@ -70,6 +70,13 @@ def pod_of(job: Object, pods: Iterable[Object]) -> Object | None:
     return max(own, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
 
+def is_last_of(pod: Object, job: Object) -> bool:
+    """Whether ``pod`` has ended, and the finished ``job`` made none after it: one that was suspended starts anew."""
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    started = (job.get("status") or {}).get("startTime")
+    return ended and started is not None and str(pod["metadata"]["creationTimestamp"]) >= str(started)
+
+
 def is_over(pod: Object, now: datetime) -> bool:
     """Whether nothing of ``pod`` runs any more; a node that does not answer is not waited for for ever."""
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):

@@ -1,0 +1,62 @@
+"""Where an attempt's ending is read: from the pod that the cache remembers, if that one has said its last word."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from building.items import NOON, result
+from building.objects import CREATED, ITEM_UID, condition, ended, item, job, pod
+from isobench.contracts.status import CommitBenchmarkStatus, StageName
+from isobench.controller.cache import Cache
+from isobench.controller.item import Item
+from isobench.controller.item_observation import observe
+from isobench.controller.kinds import ITEMS, JOBS
+from isobench.controller.settings import settings_from
+from isobench.engine.termination import message_of
+
+PREPARE = StageName.PREPARE
+STATUS = CommitBenchmarkStatus.parse({"stages": [{"name": "prepare", "attempt": 1, "state": "Creating"}]}, "status")
+SAID = pod(ended(message=message_of(result(PREPARE))), phase="Succeeded")
+RUNS = pod(phase="Running")
+
+
+class ApiServer:
+    """The API server's pods, counted in how often they are asked for."""
+
+    def __init__(self, *pods):
+        self.pods, self.asked = pods, 0
+
+    async def list(self, *_):
+        self.asked += 1
+        return SimpleNamespace(items=list(self.pods))
+
+
+def seen_of(api, *remembered, started=CREATED):
+    """The result of a finished Job whose item's pods are ``remembered``."""
+    cache = Cache()
+    made = job(conditions=[condition("Complete")], startTime=started)
+    made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
+    cache.learn(JOBS, made)
+    for one in remembered:
+        cache.pods.put(one)
+    asked = Item.read(item())
+    (observed,) = asyncio.run(observe(api, cache, asked, STATUS, NOON, settings_from([]))).jobs
+    return observed.result
+
+
+def test_a_remembered_pod_that_has_ended_is_believed():
+    api = ApiServer()
+    assert seen_of(api, SAID) == result(PREPARE)
+    assert api.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("remembered", "started"),
+    [((), CREATED), ((RUNS,), CREATED), ((SAID,), "2026-01-01T12:00:01Z")],
+    ids=["forgotten", "not at its end", "of a Job that was suspended since"],
+)
+def test_else_the_api_server_is_asked(remembered, started):
+    api = ApiServer(SAID)
+    assert seen_of(api, *remembered, started=started) == result(PREPARE)
+    assert api.asked == 1
