@@ -11,6 +11,7 @@ from isobench.controller.api_errors import ApiError, Conflict, NotLeading
 from isobench.controller.cache import Cache
 from isobench.controller.clock import Clock
 from isobench.controller.deadlines import Deadlines
+from isobench.controller.item_jobs import is_finished, is_suspended, works
 from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key, Kind, Object
 from isobench.controller.metrics import Metrics
 from isobench.controller.queue import BackOff, WorkQueue
@@ -154,9 +155,7 @@ class Work:
 
 def _told(job: Object) -> tuple[object, ...]:
     """What anybody acts on: the Job controller's steps in between are none of it."""
-    status = job["status"]
-    deleted = job["metadata"].get("deletionTimestamp")
-    return status["conditions"], bool(status.get("ready")), job["spec"].get("suspend"), deleted
+    return is_finished(job), works(job), is_suspended(job), job["metadata"].get("deletionTimestamp")
 
 
 def _owner(item: Object, kind: Kind) -> Key | None:
