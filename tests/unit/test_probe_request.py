@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isobench.probe.request import Arm, BadRequest, parse_request
+from isobench.probe.request import Arm, parse_request
+from isobench.probe.shapes import BadRequest
 
 LIMITS: dict[str, Any] = {
     "warmup": 1,

@@ -7,8 +7,9 @@ from typing import List
 
 from .keeper import keep
 from .measure import measure
-from .request import BadRequest, Request, check_paths, parse_request
+from .request import Request, check_paths, parse_request
 from .result import write_result, write_summary
+from .shapes import BadRequest
 
 _DONE, _UNUSABLE, _BAD_REQUEST, _NOT_ISOLATED = 0, 1, 2, 3
 

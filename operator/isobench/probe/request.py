@@ -1,23 +1,17 @@
-"""The request: what to time, within which limits, read from one JSON object that is checked key by key."""
+"""The request: what to time, within which limits; one JSON object."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
 
+from . import shapes
+from .shapes import BadRequest, Check
 from .statistics import MIN_PAIRS
 
 ARM_NAMES = ("base", "head", "main", "agent", "control")
-_LARGEST = 2**62
 _MOST_CORES = 4096
-
-Check = Callable[[Any, str], Any]
-
-
-class BadRequest(Exception):
-    """The request can't be followed; the message is one sentence with the key, the value and the remedy."""
 
 
 class Arm(NamedTuple):
@@ -29,6 +23,11 @@ class Arm(NamedTuple):
     script: str
     readable: Tuple[str, ...]
     environment: Dict[str, str]
+
+    @property
+    def files(self) -> Tuple[str, ...]:
+        """What a run of it reads."""
+        return (self.tree, self.script, *self.readable)
 
 
 class Limits(NamedTuple):
@@ -70,7 +69,7 @@ def parse_request(text: str) -> Request:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadRequest("the request is not JSON (%s): write one object" % error) from None
-    fields = _object(value, "the request", _REQUEST)
+    fields = shapes.keyed(value, "the request", _REQUEST)
     del fields["version"]
     request = Request(**fields)
     _check_whole(request)
@@ -132,139 +131,49 @@ def _used_paths(request: Request) -> Iterator[str]:
     yield from (path for path in (request.output, request.termination) if path is not None)
 
 
-def _object(value: Any, where: str, shape: Dict[str, Check]) -> Dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BadRequest("%s must be an object, not %s" % (where, _shown(value)))
-    for key in value:
-        if key not in shape:
-            raise BadRequest("%s has the unknown key %s; known are %s" % (where, _shown(key), ", ".join(shape)))
-    for key in shape:
-        if key not in value:
-            raise BadRequest("%s lacks the key %s" % (where, key))
-    return {key: check(value[key], "%s: %s" % (where, key)) for key, check in shape.items()}
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _refuse(where: str, expected: str, value: object) -> BadRequest:
-    return BadRequest("%s must be %s, not %s" % (where, expected, _shown(value)))
-
-
-def _text(value: Any, where: str) -> str:
-    if isinstance(value, str) and "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value):
-        return value
-    raise _refuse(where, "text without NUL or lone surrogates", value)
-
-
-def _path(value: Any, where: str) -> str:
-    if os.path.isabs(_text(value, where)):
-        return str(value)
-    raise _refuse(where, "an absolute path", value)
-
-
-def _path_or_null(value: Any, where: str) -> Optional[str]:
-    return None if value is None else _path(value, where)
-
-
-def _address(value: Any, where: str) -> Tuple[str, int]:
-    """A plain address: a name would have to be asked for, and nobody can be asked where nothing is reached."""
-    host, _, port = _text(value, where).rpartition(":")
-    if host and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
-        return host.strip("[]"), int(port)
-    raise _refuse(where, "an address such as 10.0.0.1:443", value)
-
-
-def _one_of(*choices: object) -> Check:
-    def check(value: Any, where: str) -> Any:
-        if value in choices and not isinstance(value, bool):
-            return value
-        raise _refuse(where, " or ".join(map(_shown, choices)), value)
-
-    return check
-
-
-def _whole(at_least: int, at_most: int = _LARGEST) -> Check:
-    def check(value: Any, where: str) -> int:
-        if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= at_most:
-            return value
-        raise _refuse(where, "a whole number from %d to %d" % (at_least, at_most), value)
-
-    return check
-
-
-def _positive(value: Any, where: str) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and 0 < value <= _LARGEST:
-        return float(value)
-    raise _refuse(where, "a number above 0", value)
-
-
-def _list(check: Check, at_least: int, at_most: float = math.inf) -> Check:
-    def check_list(value: Any, where: str) -> Tuple[Any, ...]:
-        if not isinstance(value, list) or not at_least <= len(value) <= at_most:
-            raise _refuse(where, "a list of %s" % _amount(at_least, at_most), value)
-        return tuple(check(entry, "%s[%d]" % (where, index)) for index, entry in enumerate(value))
-
-    return check_list
-
-
-def _amount(at_least: int, at_most: float) -> str:
-    return "%d" % at_least if at_least == at_most else "at least %d" % at_least
-
-
-def _environment(value: Any, where: str) -> Dict[str, str]:
-    if not isinstance(value, dict) or any(not key or "=" in key for key in value):
-        raise _refuse(where, "an object of variables", value)
-    names: List[str] = [_text(key, where) for key in value]
-    return {name: _text(value[name], "%s.%s" % (where, name)) for name in names}
-
-
 def _arm(value: Any, where: str) -> Arm:
-    return Arm(**_object(value, where, _ARM))
+    return Arm(**shapes.keyed(value, where, _ARM))
 
 
 def _limits(value: Any, where: str) -> Limits:
-    return Limits(**_object(value, where, _LIMITS))
+    return Limits(**shapes.keyed(value, where, _LIMITS))
 
 
 _ARM: Dict[str, Check] = {
-    "name": _one_of(*ARM_NAMES),
-    "tree": _path,
-    "python": _path,
-    "script": _path,
-    "readable": _list(_path, at_least=0),
-    "environment": _environment,
+    "name": shapes.one_of(*ARM_NAMES),
+    "tree": shapes.path,
+    "python": shapes.path,
+    "script": shapes.path,
+    "readable": shapes.list_of(shapes.path, at_least=0),
+    "environment": shapes.variables,
 }
 
 _LIMITS: Dict[str, Check] = {
-    "warmup": _whole(at_least=0),
-    "min_pairs": _whole(at_least=MIN_PAIRS),
-    "max_pairs": _whole(at_least=MIN_PAIRS),
-    "precision": _positive,
-    "margin": _positive,
-    "item_seconds": _positive,
-    "run_seconds": _positive,
-    "memory_bytes": _whole(at_least=1),
-    "processes": _whole(at_least=1),
-    "output_bytes": _whole(at_least=1),
-    "scratch_bytes": _whole(at_least=1),
+    "warmup": shapes.whole(at_least=0),
+    "min_pairs": shapes.whole(at_least=MIN_PAIRS),
+    "max_pairs": shapes.whole(at_least=MIN_PAIRS),
+    "precision": shapes.positive,
+    "margin": shapes.positive,
+    "item_seconds": shapes.positive,
+    "run_seconds": shapes.positive,
+    "memory_bytes": shapes.whole(at_least=1),
+    "processes": shapes.whole(at_least=1),
+    "output_bytes": shapes.whole(at_least=1),
+    "scratch_bytes": shapes.whole(at_least=1),
 }
 
 _REQUEST: Dict[str, Check] = {
-    "version": _one_of(1),
-    "seed": _whole(at_least=-_LARGEST),
-    "protocol": _one_of("blocks", "single"),
-    "arms": _list(_arm, at_least=1),
-    "primary": _list(_list(_one_of(*ARM_NAMES), at_least=2, at_most=2), at_least=0),
+    "version": shapes.one_of(1),
+    "seed": shapes.whole(at_least=-shapes.LARGEST),
+    "protocol": shapes.one_of("blocks", "single"),
+    "arms": shapes.list_of(_arm, at_least=1),
+    "primary": shapes.list_of(shapes.list_of(shapes.one_of(*ARM_NAMES), at_least=2, at_most=2), at_least=0),
     "limits": _limits,
-    "cores": _list(_whole(at_least=0, at_most=_MOST_CORES), at_least=1),
-    "sockets": _one_of("none", "loopback"),
-    "network": _one_of("none", "policy", "allowed"),
-    "unreachable": _list(_address, at_least=0),
-    "scratch": _path,
-    "output": _path,
-    "termination": _path_or_null,
+    "cores": shapes.list_of(shapes.whole(at_least=0, at_most=_MOST_CORES), at_least=1),
+    "sockets": shapes.one_of("none", "loopback"),
+    "network": shapes.one_of("none", "policy", "allowed"),
+    "unreachable": shapes.list_of(shapes.address, at_least=0),
+    "scratch": shapes.path,
+    "output": shapes.path,
+    "termination": shapes.path_or_null,
 }
