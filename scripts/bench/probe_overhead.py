@@ -10,19 +10,18 @@ last line, the numbers as JSON.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from pairing import Act, time_pairs, what_is_added
 
 from isobench.adapters.isolation import machine_lock
 from isobench.adapters.isolation.sandbox import open_sandbox
 from isobench.probe import landlock
-from isobench.probe.confinement import Confinement
+from isobench.probe.confinement import Bounds, Confinement, Reach
 from isobench.probe.mounts import mount_memory
 from isobench.probe.processes import Offspring
 from isobench.probe.request import Arm, Limits
@@ -50,8 +49,6 @@ COMMANDS: Final = {
     "python": (sys.executable, "print('Execution time: 0.0s')"),
 }
 
-Act = Callable[[], object]
-
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Measure the probe's overhead a sample.")
@@ -78,23 +75,15 @@ def compare(name: str, folder: Path, core: int, pairs: int) -> dict[str, float]:
     script.write_text(content)
     arm = Arm("base", str(folder), executable, str(script), (), {})
     probe, bare = probe_sample(arm, str(folder / "scratch"), core), bare_run([executable, str(script)], core)
-    for act in (probe, bare):
-        act()
-    timed = [(milliseconds(probe), milliseconds(bare)) for _ in range(pairs)]
-    added = sorted(probe_ms - bare_ms for probe_ms, bare_ms in timed)
-    return {
-        "bare_ms": statistics.median(bare_ms for _, bare_ms in timed),
-        "probe_ms": statistics.median(probe_ms for probe_ms, _ in timed),
-        "added_ms": statistics.median(added),
-        "added_p95_ms": added[int(len(added) * 0.95)],
-        "pairs": pairs,
-    }
+    return {**what_is_added(time_pairs(bare, probe, pairs)), "pairs": pairs}
 
 
 def probe_sample(arm: Arm, folder: str, core: int) -> Act:
     """A whole sample as the probe takes it."""
     scratch = Scratch(folder, in_memory=True)
-    confinement = Confinement(arm, LIMITS, (core,), scratch.writable(), landlock.version(), Filter(False))
+    reach = Reach(arm.python, arm.files, scratch.writable())
+    bounds = Bounds((core,), LIMITS.memory_bytes, LIMITS.scratch_bytes)
+    confinement = Confinement(reach, bounds, landlock.version(), Filter(False))
     runner = ArmRunner(arm, confinement, LIMITS, scratch, Offspring(), None)
     return lambda: runner.run(1, 0.0)
 
@@ -114,17 +103,11 @@ def bare_run(command: list[str], core: int) -> Act:
     return run
 
 
-def milliseconds(act: Act) -> float:
-    started = time.perf_counter()
-    act()
-    return (time.perf_counter() - started) * 1000
-
-
 def report(measured: dict[str, dict[str, float]]) -> None:
     """Print the table and the JSON line."""
     print(f"{'command':8} {'bare ms':>8} {'probe ms':>9} {'added ms':>9} {'added p95':>10}   aim: <= {AIM_MS:g} ms")
     for name, row in measured.items():
-        columns = (row["bare_ms"], row["probe_ms"], row["added_ms"], row["added_p95_ms"])
+        columns = (row["without_ms"], row["with_ms"], row["added_ms"], row["added_p95_ms"])
         print(f"{name:8} {columns[0]:8.2f} {columns[1]:9.2f} {columns[2]:9.2f} {columns[3]:10.2f}")
     print(json.dumps({"aim_ms": AIM_MS, **measured}))
 

@@ -19,7 +19,7 @@ from isobench.engine.samples import TimedSample
 from isobench.engine.verdict import judge
 from isobench.probe import kernel, landlock, seccomp
 from isobench.probe.blocks import Sample, Schedule, Timed, draw_block, time_blocks
-from isobench.probe.confinement import Confinement
+from isobench.probe.confinement import Bounds, Confinement, Reach
 from isobench.probe.counters import INSTRUCTIONS, available
 from isobench.probe.failure import ArmFailure
 from isobench.probe.processes import Offspring
@@ -124,9 +124,9 @@ def probe_runs(task: Task) -> Callable[[str, int], Timed]:
     event = INSTRUCTIONS if available(INSTRUCTIONS) else None
 
     def runner(arm: Arm) -> ArmRunner:
-        confinement = Confinement(
-            arm, limits, (task.core,), scratch.writable(), landlock.version(), seccomp.Filter(False)
-        )
+        reach = Reach(arm.python, arm.files, scratch.writable())
+        bounds = Bounds((task.core,), limits.memory_bytes, limits.scratch_bytes)
+        confinement = Confinement(reach, bounds, landlock.version(), seccomp.Filter(False))
         return ArmRunner(arm, confinement, limits, scratch, offspring, event)
 
     runners = {arm.name: runner(arm) for arm in _arms(task)}

@@ -6,10 +6,9 @@ import contextlib
 import os
 import resource
 import signal
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from . import kernel, landlock
-from .request import Arm, Limits
 from .seccomp import Filter
 
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/etc", "/nix/store", "/proc", "/sys")
@@ -17,35 +16,43 @@ _RANDOM_DEVICES = ("/dev/random", "/dev/urandom")
 _DATA_DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 
 
+class Reach(NamedTuple):
+    """The files and folders that a process gets, beside the system's and its interpreter's."""
+
+    python: str
+    readable: Sequence[str]
+    writable: Sequence[str]
+
+
+class Bounds(NamedTuple):
+    """What a process may use, and each of its descendants again."""
+
+    cores: Tuple[int, ...]
+    memory_bytes: int
+    file_bytes: int
+
+
 class Confinement:
-    """The bounds of an arm's runs: cores, resource limits, files (Landlock) and system calls (seccomp).
+    """What keeps runs in: cores, resource limits, files (Landlock) and system calls (seccomp).
 
     All that needs memory is made here, before the fork, so that the child has only a few calls to make.
     """
 
-    def __init__(
-        self,
-        arm: Arm,
-        limits: Limits,
-        cores: Tuple[int, ...],
-        writable: List[str],
-        landlock_abi: int,
-        calls: Optional[Filter],
-    ) -> None:
-        """Bind an arm; Landlock ABI 0 and no filter mean that the kernel lacks them."""
-        self._cores = cores
+    def __init__(self, reach: Reach, bounds: Bounds, landlock_abi: int, calls: Optional[Filter]) -> None:
+        """Landlock ABI 0 and no filter mean that the kernel lacks them."""
+        self._cores = bounds.cores
         self._bounds = (
-            _bound(resource.RLIMIT_DATA, limits.memory_bytes),
-            _bound(resource.RLIMIT_FSIZE, limits.scratch_bytes),
+            _bound(resource.RLIMIT_DATA, bounds.memory_bytes),
+            _bound(resource.RLIMIT_FSIZE, bounds.file_bytes),
             _bound(resource.RLIMIT_CORE, 0),
         )
         self._abi = landlock_abi
         self._calls = calls
         self._rules = [
-            *((path, landlock.READ) for path in _readable(arm) if os.path.exists(path)),
+            *((path, landlock.READ) for path in _readable(reach) if os.path.exists(path)),
             *((path, landlock.READ | landlock.WRITE) for path in _DATA_DEVICES if os.path.exists(path)),
         ]
-        self._writable = writable
+        self._writable = reach.writable
 
     @contextlib.contextmanager
     def prepared(self) -> Iterator[Callable[[], None]]:
@@ -85,11 +92,11 @@ def _bound(kind: int, bound: int) -> Tuple[int, Tuple[int, int]]:
     return kind, (value, value)
 
 
-def _readable(arm: Arm) -> Iterator[str]:
+def _readable(reach: Reach) -> Iterator[str]:
     yield from _SYSTEM
     yield from _RANDOM_DEVICES
-    yield from (arm.tree, arm.script, *arm.readable)
-    for executable in (arm.python, os.path.realpath(arm.python)):
+    yield from reach.readable
+    for executable in (reach.python, os.path.realpath(reach.python)):
         directory = os.path.dirname(executable)
         prefix = os.path.dirname(directory)
         if os.path.basename(directory) == "bin" and prefix != "/":

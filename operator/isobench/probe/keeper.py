@@ -14,14 +14,12 @@ import signal
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from . import kernel, landlock, seccomp
-from .confinement import Confinement
-from .launch import close_descriptors_on_exec, fork_child
-from .lifeline import end_with_launcher
+from . import landlock, seccomp
+from .confinement import Bounds, Confinement, Reach
+from .launch import fork_child, take_over
 from .mounts import mount_terminals
 from .outputs import Outputs
 from .processes import Offspring, memory_bytes
-from .request import Arm, Limits
 from .scratch import SHARED_MEMORY
 from .watch import exit_code
 
@@ -63,10 +61,7 @@ def keep(path: str) -> int:
     """Follow the request in the file `path`; return 0 when there is a result, however the process ended."""
     with open(path, encoding="utf-8") as file:
         request = Keep(**json.load(file))
-    end_with_launcher()
-    kernel.hide_from_debuggers()
-    kernel.adopt_orphans()
-    close_descriptors_on_exec()
+    take_over()
     result = _Keeping(request).result()
     temporary = os.path.join(request.output, ".%s.tmp" % RESULT)
     with open(temporary, "w", encoding="utf-8") as file:
@@ -126,11 +121,10 @@ class _Keeping:
 
     def _confine(self) -> Confinement:
         request = self._request
-        arm = Arm("agent", request.directory, request.python, request.directory, tuple(request.readable), {})
-        limits = Limits(0, 0, 0, 0, 0, 0, request.seconds, request.memory_bytes, 0, 0, request.disk_bytes)
-        writable = [*request.writable, *_devices()]
-        cores = tuple(sorted(os.sched_getaffinity(0)))
-        return Confinement(arm, limits, cores, writable, self._abi, seccomp.Filter(sockets_allowed=request.sockets))
+        readable, writable = [request.directory, *request.readable], [*request.writable, *_devices()]
+        bounds = Bounds(tuple(sorted(os.sched_getaffinity(0))), request.memory_bytes, request.disk_bytes)
+        calls = seccomp.Filter(sockets_allowed=request.sockets)
+        return Confinement(Reach(request.python, readable, writable), bounds, self._abi, calls)
 
     def _launch(self) -> int:
         request = self._request

@@ -1,4 +1,4 @@
-"""Starting a run: fork, confine, exec."""
+"""Starting runs: this process made fit for it, then for each fork, confine, exec."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 import os
 from typing import Callable, Dict, List, NamedTuple, Protocol
 
+from . import kernel
 from .confinement import Confinement
+from .lifeline import end_with_launcher
 
 _CANNOT_START = 127
 
@@ -28,8 +30,16 @@ class Command(NamedTuple):
     directory: str
 
 
-def close_descriptors_on_exec() -> None:
-    """Keep whatever the launcher left open here out of every run; once, before the first."""
+def take_over() -> None:
+    """Make this process what runs are children of: ended with its launcher, closed to them, heir of what they leave."""
+    end_with_launcher()
+    kernel.hide_from_debuggers()
+    kernel.adopt_orphans()
+    _close_descriptors_on_exec()
+
+
+def _close_descriptors_on_exec() -> None:
+    """Keep whatever the launcher left open here out of every run."""
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2:
             with contextlib.suppress(OSError):  # the listing's own descriptor is gone by now

@@ -8,14 +8,13 @@ import platform
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import kernel, landlock, seccomp
+from . import landlock, seccomp
 from .blocks import Look, Outcome, Schedule, Timed, time_blocks, time_once
-from .confinement import Confinement
+from .confinement import Bounds, Confinement, Reach
 from .counters import INSTRUCTIONS, available
 from .failure import ArmFailure
 from .isolation import Isolation, find_leaks, observe_isolation, raise_loopback
-from .launch import close_descriptors_on_exec
-from .lifeline import end_with_launcher
+from .launch import take_over
 from .machine import describe_machine
 from .mounts import mount_memory
 from .processes import Offspring
@@ -47,10 +46,7 @@ _NOTHING_TIMED = Outcome("", "", [], [], {}, {})
 
 class _Measuring:
     def __init__(self, request: Request) -> None:
-        end_with_launcher()
-        kernel.hide_from_debuggers()
-        kernel.adopt_orphans()
-        close_descriptors_on_exec()
+        take_over()
         _leave_cores(request)
         if request.sockets == "loopback":
             raise_loopback()
@@ -87,8 +83,10 @@ class _Measuring:
         }
 
     def _confine(self, arm: Arm) -> Confinement:
-        request, writable = self._request, self._scratch.writable()
-        return Confinement(arm, request.limits, request.cores, writable, self._landlock_abi, self._filter)
+        limits = self._request.limits
+        reach = Reach(arm.python, arm.files, self._scratch.writable())
+        bounds = Bounds(self._request.cores, limits.memory_bytes, limits.scratch_bytes)
+        return Confinement(reach, bounds, self._landlock_abi, self._filter)
 
     def _observe(self) -> Isolation:
         self._scratch.create()
