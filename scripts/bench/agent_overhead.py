@@ -14,17 +14,18 @@ import http.client
 import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from pairing import Act, time_pairs, what_is_added
 
 from isobench.adapters.agents.supervisor import Bounds, Kept, Supervisor
 from isobench.adapters.isolation.probe_archive import build_probe
@@ -37,6 +38,7 @@ AIM_MS: Final = 20.0
 AIM_MIB: Final = 80.0
 CONVERSATION_BYTES: Final = 100_000
 ROUNDS: Final = 5
+COLUMNS: Final = {"without_ms": 10, "with_ms": 8, "added_ms": 9, "added_p95_ms": 10}
 
 STEPS: Final = """
 import pathlib, statistics, subprocess, sys, time
@@ -91,19 +93,10 @@ def compare(provider: ModelServer, gateway: Gateway, calls: int, *, stream: bool
     assert gateway.socket is not None
     straight = asker(http.client.HTTPConnection(host), "no key", stream)
     through = asker(ToSocket(gateway.socket), gateway.token, stream)
-    for ask in (straight, through):
-        ask()
-    pairs = [(milliseconds(straight), milliseconds(through)) for _ in range(calls)]
-    added = sorted(after - before for before, after in pairs)
-    return {
-        "without_ms": statistics.median(before for before, _ in pairs),
-        "with_ms": statistics.median(after for _, after in pairs),
-        "added_ms": statistics.median(added),
-        "added_p95_ms": added[int(len(added) * 0.95)],
-    }
+    return what_is_added(time_pairs(straight, through, calls))
 
 
-def asker(connection: http.client.HTTPConnection, token: str, stream: bool) -> Callable[[], object]:
+def asker(connection: http.client.HTTPConnection, token: str, stream: bool) -> Act:
     """Asks with a long conversation, over one connection that is kept open."""
     messages = [{"role": "user", "content": "x" * 1_000}] * (CONVERSATION_BYTES // 1_000)
     body = json.dumps({"model": "m", "messages": messages, "max_tokens": 1_000, "stream": stream})
@@ -129,15 +122,13 @@ def supervised_step(root: Path, steps: int) -> dict[str, float]:
         command = [sys.executable, "-c", STEPS, str(steps)]
         subprocess.run(command, cwd=alone, check=True)
         supervisor.run(kept_process(command, kept), Bounds(seconds=600), root / f"control{number}")
-        rows.append([float((folder / "median.txt").read_text()) for folder in (alone, kept)])
-    added = sorted(after - before for before, after in rows)
-    medians = [statistics.median(row[column] for row in rows) for column in (0, 1)]
-    return {
-        "without_ms": medians[0],
-        "with_ms": medians[1],
-        "added_ms": statistics.median(added),
-        "added_p95_ms": added[-1],
-    }
+        rows.append((median_step(alone), median_step(kept)))
+    return what_is_added(rows)
+
+
+def median_step(folder: Path) -> float:
+    """Milliseconds of a step in ``folder``, as its program says."""
+    return float((folder / "median.txt").read_text())
 
 
 def kept_process(command: list[str], folder: Path) -> Kept:
@@ -175,12 +166,6 @@ def resident_mib(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
 
 
-def milliseconds(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    act()
-    return (time.perf_counter() - started) * 1000
-
-
 def report(calls: Mapping[str, dict[str, float]], step: dict[str, float], gateway_mib: float, kept_mib: float) -> None:
     """Print the table and the JSON line."""
     rows = {"gateway: call": calls["call"], "gateway: streamed call": calls["streamed call"], "supervisor: step": step}
@@ -193,8 +178,6 @@ def report(calls: Mapping[str, dict[str, float]], step: dict[str, float], gatewa
     print(f"gateway {gateway_mib:.0f} MiB, supervisor {kept_mib:.0f} MiB, resident; load {os.getloadavg()[0]:.1f}")
     print(json.dumps({"aim_ms": AIM_MS, "aim_mib": AIM_MIB, "added_ms": added, "mib": total, **rows}))
 
-
-COLUMNS: Final = {"without_ms": 10, "with_ms": 8, "added_ms": 9, "added_p95_ms": 10}
 
 if __name__ == "__main__":
     main()
