@@ -60,7 +60,7 @@ class ControllerSettings:
     manage_network_policy: bool = flag(True, "Ensure the deny-all policy where there are items.")
 
     isolation_seconds: int = flag(120, "How long a network policy may take to be enforced on a new pod.", least=1)
-    configurations: Path | None = flag(None, "Folder of main_<provider>.toml, for paid stages.")  # noqa: RUF009
+    configurations: Path | None = flag(None, "Folder of main_<provider>.toml, for paid stages.")  # noqa: RUF009 - a field
 
     namespace_items: int | None = flag(None, "Cap on the unfinished items of one namespace.", least=1)
     namespace_dollars: float | None = flag(None, "Cap on what all items of one namespace may cost.")

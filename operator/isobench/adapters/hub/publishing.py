@@ -18,7 +18,7 @@ from typing import Any
 
 from isobench.engine.merging import RowChange, require_records
 
-TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105  the variable's name, not a token
+TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105 - the variable's name, not a token
 CLIENT_MODULE = "isobench.adapters.hub.client"
 
 
