@@ -1,9 +1,11 @@
-"""One item that passed through all of its pods, for the tests that only look at what it left."""
+"""Items for the tests of pods: one that passed through all of them, to be looked at only, and prepared ones."""
 
 import pytest
 
+from building.items import prepared, spec
 from building.pods import Passed, asked, pods_of, status_after
 from building.swift_history import SwiftHistory, write_history
+from isobench.adapters.files import write_model
 from isobench.contracts.status import StageName
 
 
@@ -17,8 +19,17 @@ def passed(swift, tmp_path_factory):
     """Only looked at."""
     store = tmp_path_factory.mktemp("store")
     with pods_of(asked(swift, store)) as pods:
-        prepared = pods.prepare()
+        preparing = pods.prepare()
         pods.cut_off()
         timed = pods.time()
         collected = pods.collect(status_after(StageName.PREPARE, StageName.TIMING))
-        yield Passed(pods, store, prepared, timed, collected)
+        yield Passed(pods, store, preparing, timed, collected)
+
+
+@pytest.fixture
+def pods():
+    """An item that was prepared, as far as its pods can see."""
+    with pods_of(spec()) as pods:
+        pods.item.mkdir()
+        write_model(pods.item / "prepared.json", prepared(canary=pods.canary_address))
+        yield pods

@@ -6,8 +6,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from building.items import prepared, spec
-from building.pods import pods_of, strict
+from building.items import prepared
+from building.pods import strict
 from isobench.adapters.files import write_model
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.status import StageName
@@ -112,15 +112,6 @@ def test_never_enforced_is_refused():
         prove_isolation({"canary": "c:1", "DNS": "d:53"}, {"canary": lambda _: True, "DNS": after(0)}, seconds=0.1)
     assert failure.value.reason is Reason.NETWORK_NOT_ISOLATED
     assert failure.value.message.startswith("canary (c:1) can be reached from a timing pod 0 s after its start")
-
-
-@pytest.fixture
-def pods():
-    """An item that was prepared, as far as its pods can see."""
-    with pods_of(spec()) as pods:
-        pods.item.mkdir()
-        write_model(pods.item / "prepared.json", prepared(canary=pods.canary_address))
-        yield pods
 
 
 def isolated(pods, **changes):

@@ -46,15 +46,6 @@ KEY = "sk-key-of-the-person-who-pays"
 SCRIPT = 'import json\nprint(json.dumps({"avg_ms": 2.5, "iterations": 4, "result_sha256": "00", "seed": 7}))\n'
 
 
-@pytest.fixture
-def pods():
-    """An item whose `prepare` is done."""
-    with pods_of(spec()) as pods:
-        pods.item.mkdir()
-        write_model(pods.item / "prepared.json", prepared(canary=pods.canary_address))
-        yield pods
-
-
 def batchwide(pods: Pods, request: Argument) -> Argument:
     """A request of a pod that belongs to no item."""
     return request.model_copy(update={"places": pods.pod(StageName.COLLECT).places})
@@ -178,7 +169,7 @@ def test_credentials_go_into_the_address_that_they_are_for(tmp_path, secret, url
     assert variables == {}
 
 
-def test_the_server_gets_the_mounted_credentials_and_nobody_else_hears_of_them(tmp_path):
+def test_the_server_gets_the_mounted_credentials_and_nobody_else_hears_of_them():
     seen = []
     with answering(401, seen) as url, pods_of(spec(repository={"url": f"{url}/owner/name.git"})) as pods:
         (pods.folder / "git").mkdir()
@@ -204,7 +195,7 @@ def test_an_ssh_key_is_named_to_git(tmp_path):
     assert f"-i {tmp_path}/ssh-privatekey" in variables["GIT_SSH_COMMAND"]
 
 
-def test_a_model_writes_the_test_with_the_configuration_and_the_key_of_its_pod(tmp_path):
+def test_a_model_writes_the_test_with_the_configuration_and_the_key_of_its_pod():
     test = {"generate": {"provider": "scripted", "budgetUsd": 1.0}}
     answer = Says(f"```python\n{SCRIPT}```\n", prompt_tokens=2_000, completion_tokens=500)
     with running_model([answer]) as provider, pods_of(spec(test=test)) as pods:
