@@ -8,8 +8,10 @@ import pytest
 
 from building.items import NOON, heads, manifest, template
 from isobench.contracts.status import StageName
+from isobench.controller.account_book import Book
 from isobench.controller.accounts import Accounts, account_key
 from isobench.controller.admission import Admission
+from isobench.controller.api import Listing
 from isobench.controller.batch_children import child_name
 from isobench.controller.batches import BatchReconciler
 from isobench.controller.cache import Cache
@@ -31,8 +33,14 @@ class World:
     def __init__(self, count, **spec):
         self.now, self.statuses, self.version = NOON, [], 1
         self.cache, self.woken = Cache(), []
+        settings = ControllerSettings()
         parts = SimpleNamespace(
-            api=self, cache=self.cache, settings=ControllerSettings(), clock=lambda: self.now, wake=self.woken.append
+            api=self,
+            cache=self.cache,
+            settings=settings,
+            clock=lambda: self.now,
+            wake=self.woken.append,
+            book=Book(self, self.cache, settings),
         )
         self.accounts = Accounts(parts)
         self.admission = Admission(parts, self.accounts)
@@ -55,8 +63,9 @@ class World:
             self.statuses.append(status)
         return self.put(kind, item | {"status": status}, item["metadata"]["name"])
 
-    async def get(self, *_):
+    async def list(self, *_):
         """There is no account yet."""
+        return Listing([], "")
 
     async def event(self, *_):
         """People are told."""

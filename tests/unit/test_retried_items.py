@@ -6,6 +6,7 @@ import pytest
 
 from building.items import NOON
 from building.objects import item
+from isobench.controller.account_book import Book
 from isobench.controller.accounts import Accounts
 from isobench.controller.admission import Admission
 from isobench.controller.cache import Cache
@@ -32,8 +33,9 @@ class World:
 
     def restarted(self):
         settings = settings_from(["--namespace-items", "1"])
+        book = Book(None, self.cache, settings)
         parts = SimpleNamespace(
-            api=None, cache=self.cache, settings=settings, clock=lambda: NOON, wake=self.woken.append
+            cache=self.cache, settings=settings, clock=lambda: NOON, wake=self.woken.append, book=book
         )
         return Admission(parts, Accounts(parts))
 

@@ -1,7 +1,9 @@
 """Who may start and who may pay, asked by an item's reconcile before it claims a stage; answers come from memory."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
+from isobench.contracts.base import InvalidInput
 from isobench.contracts.status import StageName, Waiting
 from isobench.controller.accounts import Accounts
 from isobench.controller.app import Parts
@@ -14,14 +16,16 @@ from isobench.controller.budgets import (
     is_reserved,
     live_stage,
     most_usd,
+    pays,
     wish_of,
 )
 from isobench.controller.item import RETRY_ANNOTATION, Item
 from isobench.controller.kinds import BATCHES, ITEMS, Key, Object, owner_uid
-from isobench.engine.account import BUDGET, NAMESPACE_BUDGET
+from isobench.engine.account import BUDGET, NAMESPACE_BUDGET, Wish
 from isobench.engine.admission import CLUSTER_ITEMS, NAMESPACE_ITEMS, Candidate, Slots
 
 AGENT_PARALLELISM = "AgentParallelism"
+_STILL_HOLDS = "still holds money for the try before, and is written first"
 BETWEEN_SWEEPS = timedelta(seconds=30)
 
 
@@ -65,13 +69,19 @@ class Admission:
         """``item`` has ended: its slot is free, and what it did not spend."""
         self._released(Key.of(ITEMS, item), item["metadata"]["uid"])
 
-    def settled(self, item: Object) -> bool:
-        """Whether ``item``, which has ended, may begin again: what it was granted before can't be spent once more."""
+    def unsettled(self, item: Object) -> Waiting | None:
+        """What keeps ``item``, which has ended, from beginning again: what it was granted before must not pay twice."""
         asked = Item.read(item)
         if not most_usd(asked):
-            return True
+            return None
+        if not self._accounts.is_settled(item):
+            return Waiting(why=BUDGET, message=f"the account of {asked.namespace} {_STILL_HOLDS}")
         batch = batch_of(self._cache, item)
-        return self._accounts.is_settled(item) and (batch is None or not is_reserved(batch, asked.name))
+        if batch is None or not is_reserved(batch, asked.name):
+            return None
+        name = batch["metadata"]["name"]
+        said = f"the ledger of the batch {name} {_STILL_HOLDS}; `kubectl describe cbb {name}` may say why"
+        return Waiting(why=BUDGET, message=said)
 
     def gone(self, key: Key) -> None:
         """The item ``key`` is not there any more."""
@@ -98,7 +108,23 @@ class Admission:
             for item in self._cache.items.all():
                 if self._runs(item):
                     self._slots.run(_candidate(item))
+            self._count_money()
         return self._slots
+
+    def _count_money(self) -> None:
+        """Have an account hold what is paid already, before anybody asks for more."""
+        for item in filter(pays, self._cache.items.all()):
+            with suppress(InvalidInput):  # its own reconcile says so
+                self._accounts.pays(self._wish(Item.read(item)))
+        for namespace in {item["metadata"]["namespace"] for item in self._cache.items.all()}:
+            self._accounts.look(namespace)
+
+    def _wish(self, item: Item) -> Wish:
+        batch = batch_of(self._cache, item.object)
+        try:
+            return wish_of(item, budget_of(self._cache, batch) if batch else Budget())
+        except NoBudget:
+            return wish_of(item, Budget())
 
     def _runs(self, item: Object) -> bool:
         """Whether it has begun, waits for no slot, has not ended, and is not at rest because somebody suspended it."""

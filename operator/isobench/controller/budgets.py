@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from isobench.contracts.status import StageName
+from isobench.contracts.status import StageName, StageState
 from isobench.controller.cache import Cache
 from isobench.controller.item import Item
 from isobench.controller.kinds import BATCHES, Key, Object, owner_uid
@@ -107,6 +107,13 @@ def wish_of(item: Item, budget: Budget) -> Wish:
 def spent_usd(item: Object) -> Decimal:
     """What its model calls have cost so far."""
     return Decimal(str(item.get("status", {}).get("cost", {}).get("measuredUsd", 0)))
+
+
+def pays(item: Object) -> bool:
+    """Whether it spends now, or has since it began and not ended; what was spent before a retry is settled already."""
+    status = item.get("status", {})
+    running = live_stage(item) in PAID and status["stages"][-1]["state"] == StageState.RUNNING
+    return not has_ended(item) and (running or (spent_usd(item) > 0 and not status.get("retried")))
 
 
 def is_reserved(batch: Object, item: str) -> bool:

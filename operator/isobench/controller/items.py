@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import Reason
-from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageState
+from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageState, Waiting
 from isobench.controller.admission import Admission
 from isobench.controller.app import Parts
 from isobench.controller.item import Item, read_status
@@ -27,8 +27,8 @@ from isobench.engine.facts import Decision, Gates, ObservedJob, Start
 from isobench.engine.machine import ask_again, decide
 from isobench.engine.transitions import PAID
 
-UNTIL_SETTLED = timedelta(seconds=1)
-"""How long a retry waits before it looks again whether the money of the try before it is settled."""
+SOON_SETTLED, LATE_SETTLED = timedelta(seconds=1), timedelta(seconds=15)
+"""How long a retry waits before it looks again whether the try before it is settled: at first, and then."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,13 @@ class ItemReconciler:
         self._actions = actions
         self._report = Reporter(parts.api, parts.metrics)
         self._sweeper = Sweeper(parts)
+        self._unsettled: set[Key] = set()
 
     async def reconcile(self, key: Key) -> datetime | None:
         """Bring the item a step on; say when to look again if nothing wakes it earlier."""
         found = self._cache.items.get(key)
         if found is None:
+            self._unsettled.discard(key)
             self._admission.gone(key)
             return await self._sweeper.gone(key)
         self._sweeper.seen(key, found)
@@ -75,11 +77,24 @@ class ItemReconciler:
         status = self._asked_again(known)
         if status.terminal:
             return await self._rest(known)
-        if known.status.terminal and not self._admission.settled(known.item.object):
-            self._admission.ended(known.item.object)
-            return self._clock() + UNTIL_SETTLED
+        unsettled = self._admission.unsettled(known.item.object) if known.status.terminal else None
+        if unsettled is not None:
+            return await self._until_settled(known, unsettled)
+        self._unsettled.discard(Key.of(ITEMS, known.item.object))
         seen = await observe(self._api, self._cache, known.item, status, self._clock(), self._settings)
         return await self._step(known, status, seen)
+
+    async def _until_settled(self, known: _Known, waiting: Waiting) -> datetime:
+        """It takes a moment as a rule; a retry that waits for longer says so, though it still looks ended."""
+        self._admission.ended(known.item.object)
+        key = Key.of(ITEMS, known.item.object)
+        if key not in self._unsettled:
+            self._unsettled.add(key)
+            return self._clock() + SOON_SETTLED
+        after = known.status.model_copy(update={"waiting": waiting})
+        if worth_writing(known.status, after):
+            await self._api.put_status(ITEMS, known.item.object, after.manifest())
+        return self._clock() + LATE_SETTLED
 
     def _asked_again(self, known: _Known) -> CommitBenchmarkStatus:
         """The status to decide from: the written one, or its new beginning when a person asked for one."""
