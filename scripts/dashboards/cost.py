@@ -4,6 +4,7 @@ from dashboards.panels import COUNT, DOLLARS, SHARE, Dashboard, Look, Panel, Que
 
 # `max` first: during a change of leader two replicas may show the same objects for one scrape.
 _SPENT = 'max by (namespace, model, reason) (isobench_spent_dollars{namespace=~"$namespace"})'
+_SPENT_BY_ITEMS = _SPENT.replace('namespace=~"$namespace"', 'namespace=~"$namespace", reason!="Deleted"')
 _RESERVED = 'max by (namespace, model) (isobench_reserved_dollars{namespace=~"$namespace"})'
 _CAP = 'max by (namespace) (isobench_cap_dollars{namespace=~"$namespace"})'
 _SPENT_BY_TEAM = f"sum by (namespace) ({_SPENT})"
@@ -28,11 +29,11 @@ _NOW = (
     ),
     Panel(
         "Cost per record",
-        "All that was spent, failures included, by the records there are.",
+        "What the items there are have cost, failures included, by their records.",
         DOLLARS,
         Look.NUMBER,
         6,
-        (Query(f"sum({_SPENT}) / {_RECORDS}"),),
+        (Query(f"sum({_SPENT_BY_ITEMS}) / {_RECORDS}"),),
     ),
 )
 _TEAMS = (

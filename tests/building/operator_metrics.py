@@ -30,6 +30,7 @@ class Work:
                 self.items,
                 list,
                 lambda _: Caps(dollars=Decimal(50)),
+                dict,
                 clock=lambda: NOW,
                 leading=lambda: True,
                 seen=self.metrics.namespace_seen,
@@ -62,7 +63,8 @@ class Work:
     def _of(self, namespace: str) -> Iterator[dict[str, Any]]:
         def item(name: str, **status: Any) -> dict[str, Any]:
             spec = {"agent": {"enabled": True, "model": "large", "budgetUsd": 1.0}}
-            return {"metadata": {"namespace": namespace, "name": name}, "spec": spec, "status": status}
+            metadata = {"namespace": namespace, "name": name, "uid": f"{namespace}-{name}"}
+            return {"metadata": metadata, "spec": spec, "status": status}
 
         ended = [{"type": "Succeeded", "status": "True", "reason": "Recorded"}]
         cost = {"measuredUsd": 0.01 * self.rounds, "promptTokens": 100 * self.rounds, "completionTokens": 9}

@@ -13,12 +13,14 @@ from isobench.controller.object_metrics import ObjectCollector
 
 def test_promtool_has_nothing_to_say(promtool):
     metrics = Metrics("1.2.3")
-    item = {"metadata": {"namespace": "team-a", "name": "one"}, "spec": {}, "status": {"waiting": {"why": "Budget"}}}
+    metadata = {"namespace": "team-a", "name": "one", "uid": "1"}
+    item = {"metadata": metadata, "spec": {}, "status": {"waiting": {"why": "Budget"}}}
     metrics.watch(
         ObjectCollector(
             lambda: [item],
             list,
             lambda _: Caps(dollars=Decimal(50)),
+            dict,
             clock=lambda: datetime(2025, 6, 1, tzinfo=UTC),
             leading=lambda: True,
             seen=metrics.namespace_seen,

@@ -1,6 +1,7 @@
 """Metrics: what happened is counted with bounded labels, and what the objects say is read from them."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -9,6 +10,7 @@ from isobench.contracts.status import ResultSummary, StageName
 from isobench.controller.caps import Caps
 from isobench.controller.metrics import Metrics
 from isobench.controller.object_metrics import MODELS_AT_MOST, ObjectCollector
+from isobench.engine.account import Account, Hold
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 ALLOWED_LABELS = {
@@ -27,7 +29,7 @@ ALLOWED_LABELS = {
 
 
 def item(name, *, namespace="team-a", model=None, spent=0.0, reason=None, stage=None, owner=None, waiting=None):
-    metadata = {"namespace": namespace, "name": name}
+    metadata = {"namespace": namespace, "name": name, "uid": f"uid-{name}"}
     if owner:
         metadata["ownerReferences"] = [{"kind": "CommitBenchmarkBatch", "name": owner}]
     answer = "Unknown" if reason is None else "True" if reason == "Recorded" else "False"
@@ -59,12 +61,13 @@ def metrics():
     return Metrics("1.2.3")
 
 
-def watching(metrics, items=(), batches=(), caps=None, leading=True):
+def watching(metrics, items=(), batches=(), caps=None, leading=True, accounts=None):
     metrics.watch(
         ObjectCollector(
             lambda: items,
             lambda: batches,
             lambda namespace: Caps(dollars=(caps or {}).get(namespace)),
+            lambda: accounts or {},
             clock=lambda: NOW,
             leading=lambda: leading,
             seen=metrics.namespace_seen,
@@ -142,6 +145,45 @@ def test_what_an_item_cost_stays_counted_by_its_batch_when_the_item_is_gone(metr
     watching(metrics, items, [batch("b", *rows)])
     spent = value(metrics, "isobench_spent_dollars", namespace="team-a", model="large", reason="Recorded")
     assert spent == 1.25
+
+
+def spent_in(metrics, namespace="team-a"):
+    """The dollars of a namespace, as the dashboards add them up."""
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    found = [s for s in samples if s.name == "isobench_spent_dollars" and s.labels["namespace"] == namespace]
+    return sum(sample.value for sample in found)
+
+
+def held(name, reserved, before=0):
+    return {f"uid-{name}": Hold(item=name, budget="b", reserved_usd=Decimal(reserved), before_usd=Decimal(before))}
+
+
+def test_what_a_deleted_batch_cost_is_shown_as_its_namespaces_cap_counts_it(metrics):
+    items = [item("one", model="large", spent=0.5, reason="Recorded")]
+    account = Account(spent={"b": Decimal("0.5"), "": Decimal("4.25")})
+    watching(metrics, items, accounts={"team-a": account}, caps={"team-a": 20.0})
+    deleted = {"namespace": "team-a", "model": "other", "reason": "Deleted"}
+    assert value(metrics, "isobench_spent_dollars", **deleted) == 4.25
+    assert spent_in(metrics) == account.charged_usd()
+
+
+def test_what_a_namespace_without_any_object_has_spent_is_shown_with_its_cap(metrics):
+    watching(metrics, accounts={"team-a": Account(spent={"": Decimal(3)})}, caps={"team-a": 20.0})
+    assert spent_in(metrics) == 3
+    assert value(metrics, "isobench_cap_dollars", namespace="team-a") == 20
+
+
+def test_what_an_item_spends_before_its_account_is_settled_is_not_taken_for_a_deleted_ones(metrics):
+    items = [item("retried", model="large", spent=2.5, stage="agent"), item("ended", spent=1.0, reason="Recorded")]
+    account = Account(holds=held("retried", 3, before=2) | held("ended", 3), spent={"b": Decimal(2)})
+    watching(metrics, items, accounts={"team-a": account})
+    assert spent_in(metrics) == 3.5
+
+
+def test_an_account_that_knows_less_than_the_objects_takes_nothing_from_them(metrics):
+    items = [item("one", model="large", spent=5.0, reason="Recorded")]
+    watching(metrics, items, accounts={"team-a": Account(spent={"b": Decimal(1)})})
+    assert spent_in(metrics) == 5
 
 
 def test_reserved_is_the_ledgers_and_for_a_lone_item_what_its_paid_stage_may_cost(metrics):

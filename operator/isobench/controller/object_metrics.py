@@ -1,6 +1,7 @@
 """What the objects say, read from the cache when Prometheus asks: money, tokens, and items by state.
 
 Only the leader shows it: replicas would count everything twice. After a restart the same objects give the same numbers.
+What objects that were deleted have cost, the namespace's account says: the dollars shown are those that its cap counts.
 """
 
 from collections import Counter, defaultdict
@@ -15,12 +16,15 @@ from prometheus_client.registry import Collector
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName, StageState
 from isobench.controller.caps import Caps
+from isobench.engine.account import Account
 
 Object = Mapping[str, Any]
 K = TypeVar("K")
 MODELS_AT_MOST = 50
 NO_MODEL, OTHER = "none", "other"
 UNFINISHED, NOT_STARTED = "Unfinished", "none"
+DELETED = "Deleted"
+"""The reason of what objects have cost that are not there any more; nobody remembers their model."""
 _FINAL = frozenset(state.value for state in StageState if state.final)
 _FAMILIES = {reason.value: reason.consequence.family.value for reason in Reason}
 _PAID = frozenset({StageName.GENERATE.value, StageName.AGENT.value})
@@ -33,7 +37,7 @@ def _dollars() -> Dollars[Any]:
     return defaultdict(float)
 
 
-class Account(NamedTuple):
+class Payer(NamedTuple):
     """Whose money it is: the namespace, the model that was paid, and what came of it."""
 
     namespace: str
@@ -45,7 +49,9 @@ class Account(NamedTuple):
 class Totals:
     """Sums over all objects at one moment."""
 
-    spent: Dollars[Account] = field(default_factory=_dollars)
+    spent: Dollars[Payer] = field(default_factory=_dollars)
+    by_item: dict[str, float] = field(default_factory=dict)
+    """Dollars by the item's UID."""
     reserved: Dollars[tuple[str, str]] = field(default_factory=_dollars)
     prompt_tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
     completion_tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -57,11 +63,13 @@ class Totals:
     @property
     def namespaces(self) -> set[str]:
         """Namespaces that have or had an item."""
-        return {account.namespace for account in self.spent}
+        return {payer.namespace for payer in self.spent}
 
 
-def totals(items: Iterable[Object], batches: Iterable[Object], now: datetime) -> Totals:
-    """What ``items``, and the ledgers of ``batches`` for items that are gone, add up to."""
+def totals(
+    items: Iterable[Object], batches: Iterable[Object], accounts: Mapping[str, Account], now: datetime
+) -> Totals:
+    """What ``items``, the ledgers of ``batches`` for items that are gone, and ``accounts`` for both, add up to."""
     found = Totals()
     present: set[tuple[str, str]] = set()
     for item in items:
@@ -69,6 +77,8 @@ def totals(items: Iterable[Object], batches: Iterable[Object], now: datetime) ->
         _add_item(found, item, now)
     for batch in batches:
         _add_ledger(found, batch, present)
+    for namespace, account in accounts.items():
+        _add_deleted(found, namespace, account)
     return found
 
 
@@ -78,7 +88,8 @@ def _add_item(found: Totals, item: Object, now: datetime) -> None:
     cost = status.get("cost") or {}
     reason = _outcome(status)
     spent = cost.get("measuredUsd", 0.0)
-    found.spent[Account(namespace, model, reason or UNFINISHED)] += spent
+    found.by_item[item["metadata"]["uid"]] = spent
+    found.spent[Payer(namespace, model, reason or UNFINISHED)] += spent
     found.prompt_tokens[namespace, model] += cost.get("promptTokens", 0)
     found.completion_tokens[namespace, model] += cost.get("completionTokens", 0)
     if reason is not None:
@@ -103,7 +114,19 @@ def _add_ledger(found: Totals, batch: Object, present: set[tuple[str, str]]) -> 
         model = _model(spec.get("template") or {}, spec["commits"][row["index"]].get("model"))
         found.reserved[namespace, model] += row.get("reservedUsd", 0.0)
         if (namespace, row.get("item")) not in present:
-            found.spent[Account(namespace, model, row.get("outcome") or UNFINISHED)] += row.get("spentUsd", 0.0)
+            found.spent[Payer(namespace, model, row.get("outcome") or UNFINISHED)] += row.get("spentUsd", 0.0)
+
+
+def _add_deleted(found: Totals, namespace: str, account: Account) -> None:
+    """What the account knows to be spent and no object tells of; what an item spends meanwhile is not settled yet."""
+    settled = float(sum(account.spent.values()))
+    unsettled = sum(
+        max(0.0, found.by_item.get(uid, 0.0) - float(hold.before_usd)) for uid, hold in account.holds.items()
+    )
+    told = sum(dollars for payer, dollars in found.spent.items() if payer.namespace == namespace)
+    deleted = round(settled + unsettled - told, 6)
+    if deleted > 0:
+        found.spent[Payer(namespace, OTHER, DELETED)] += deleted
 
 
 def _model(spec: Object, override: str | None = None) -> str:
@@ -146,13 +169,14 @@ class ObjectCollector(Collector):
         items: Callable[[], Iterable[Object]],
         batches: Callable[[], Iterable[Object]],
         caps_of: Callable[[str], Caps],
+        accounts: Callable[[], Mapping[str, Account]],
         *,
         clock: Callable[[], datetime],
         leading: Callable[[], bool],
         seen: Callable[[str], None],
     ) -> None:
-        """``caps_of`` knows a namespace's caps; ``seen`` is told of every namespace with an item."""
-        self._items, self._batches, self._caps_of = items, batches, caps_of
+        """``caps_of`` and ``accounts`` know a namespace's; ``seen`` is told of every namespace found."""
+        self._items, self._batches, self._caps_of, self._accounts = items, batches, caps_of, accounts
         self._clock, self._leading, self._seen = clock, leading, seen
 
     def describe(self) -> Iterable[Metric]:
@@ -163,7 +187,7 @@ class ObjectCollector(Collector):
         """One gauge a question."""
         if not self._leading():
             return
-        found = totals(self._items(), self._batches(), self._clock())
+        found = totals(self._items(), self._batches(), self._accounts(), self._clock())
         for namespace in found.namespaces:
             self._seen(namespace)
         shown = _shown_models(found)
@@ -174,8 +198,8 @@ class ObjectCollector(Collector):
 
 def _money(found: Totals, shown: frozenset[str], caps: Mapping[str, float]) -> Iterator[Metric]:
     spent: Dollars[tuple[str, ...]] = _dollars()
-    for account, dollars in found.spent.items():
-        spent[account.namespace, _named(account.model, shown), account.reason] += dollars
+    for payer, dollars in found.spent.items():
+        spent[payer.namespace, _named(payer.model, shown), payer.reason] += dollars
     by_model = ("namespace", "model")
     yield _gauge("isobench_spent_dollars", "Charged for model calls.", (*by_model, "reason"), spent)
     yield _gauge("isobench_reserved_dollars", "Granted and not settled.", by_model, _by_model(found.reserved, shown))
@@ -207,8 +231,8 @@ def _gauge(name: str, said: str, labels: tuple[str, ...], values: Mapping[Any, f
 def _shown_models(found: Totals) -> frozenset[str]:
     """Names come from tenants: only the most expensive are shown, the rest together."""
     by_model: Dollars[str] = _dollars()
-    for account, dollars in found.spent.items():
-        by_model[account.model] += dollars
+    for payer, dollars in found.spent.items():
+        by_model[payer.model] += dollars
     for (_, model), dollars in found.reserved.items():
         by_model[model] += dollars
     return frozenset(sorted(by_model, key=lambda model: (-by_model[model], model))[:MODELS_AT_MOST])
