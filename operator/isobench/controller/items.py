@@ -19,6 +19,7 @@ from isobench.controller.item_observation import Observation, observe
 from isobench.controller.item_report import Reporter
 from isobench.controller.item_status import completed, just_ended, worth_writing
 from isobench.controller.item_sweep import Sweeper
+from isobench.controller.item_unspent import Unspent
 from isobench.controller.kinds import ITEMS, Key, Object
 from isobench.engine.account import EXHAUSTED
 from isobench.engine.conditions import with_answers
@@ -50,6 +51,7 @@ class ItemReconciler:
         self._actions = actions
         self._report = Reporter(parts.api, parts.metrics)
         self._sweeper = Sweeper(parts)
+        self._unspent = Unspent(parts.api, parts.clock)
         self._unsettled: set[Key] = set()
 
     async def reconcile(self, key: Key) -> datetime | None:
@@ -57,6 +59,7 @@ class ItemReconciler:
         found = self._cache.items.get(key)
         if found is None:
             self._unsettled.discard(key)
+            self._unspent.forget(key)
             self._admission.gone(key)
             return await self._sweeper.gone(key)
         self._sweeper.seen(key, found)
@@ -82,7 +85,8 @@ class ItemReconciler:
             return await self._until_settled(known, unsettled)
         self._unsettled.discard(Key.of(ITEMS, known.item.object))
         seen = await observe(self._api, self._cache, known.item, status, self._clock(), self._settings)
-        return await self._step(known, status, seen)
+        jobs = [await self._unspent.looked_for(known.item, job) for job in seen.jobs]
+        return await self._step(known, status, replace(seen, jobs=tuple(jobs)))
 
     async def _until_settled(self, known: _Known, waiting: Waiting) -> datetime:
         """It takes a moment as a rule; a retry that waits for longer says so, though it still looks ended."""
