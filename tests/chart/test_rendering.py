@@ -85,7 +85,8 @@ def test_scope_tenants_has_roles_only_and_serves_the_tenants_alone(chart):
     operators = [role for role in objects.of("Role") if role["metadata"]["name"] == "isobench-isobench-operator"]
     assert [role["metadata"]["namespace"] for role in operators] == ["team-a", "team-b"]
     cluster = chart.objects().one("ClusterRole", "isobench-isobench-operator")
-    assert all(role["rules"] == cluster["rules"] for role in operators)
+    its_policies = {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["create", "update"]}
+    assert all([*role["rules"], its_policies] == cluster["rules"] for role in operators)
 
 
 def test_a_tenant_gets_what_is_asked_for_it(chart):

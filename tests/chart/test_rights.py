@@ -33,14 +33,19 @@ class Asked(NamedTuple):
         return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
 
 
-RULES = yaml.safe_load((CHART / "files" / "operator-rules.yaml").read_text(encoding="utf-8"))
-NEEDED = [
-    (verb, resource, group)
-    for rule in RULES
-    for group in rule["apiGroups"]
-    for resource in rule["resources"]
-    for verb in rule["verbs"]
-]
+def rules(file):
+    """What a file of the chart grants: (verb, resource, group)."""
+    return [
+        (verb, resource, group)
+        for rule in yaml.safe_load((CHART / "files" / file).read_text(encoding="utf-8"))
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
+
+
+NEEDED = rules("operator-rules.yaml")
+ITS_POLICIES = rules("cluster-rules.yaml")
 FORBIDDEN_TO_THE_OPERATOR = [
     ("get", "secrets", ""),
     ("list", "secrets", ""),
@@ -101,6 +106,11 @@ def of_alice(asked, namespace):
 def test_the_operator_may_do_what_its_code_asks_for_and_nothing_worse(scope, allowed):
     needed = of_operator(NEEDED, "team-a")
     assert allowed(needed + of_operator(FORBIDDEN_TO_THE_OPERATOR, "team-a")) == needed
+
+
+def test_the_operator_makes_policies_only_where_the_chart_does_not(scope, allowed):
+    asked = of_operator(ITS_POLICIES, "team-a")
+    assert allowed(asked) == (asked if scope == "cluster" else [])
 
 
 def test_the_operator_of_scope_tenants_has_no_rights_elsewhere(scope, allowed):

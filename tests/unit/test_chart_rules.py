@@ -12,6 +12,7 @@ from isobench.controller import kinds
 from isobench.controller.api import Api
 
 CONTROLLER = Path(kinds.__file__).parent
+RULES = ("operator-rules.yaml", "cluster-rules.yaml", "home-rules.yaml", "tenants-home-rules.yaml")
 HOME = {kinds.LEASES, kinds.CONFIG_MAPS}
 VERBS = {
     "get": "get",
@@ -31,7 +32,7 @@ INDIRECT = {
     ("item_actions.py", "kind"): {kinds.JOBS, kinds.CLAIMS},
     ("batches.py", "kind"): {kinds.ITEMS, kinds.JOBS},
     ("work.py", "store.kind"): {kinds.ITEMS, kinds.BATCHES},
-    ("reflector.py", "self._store.kind"): {kinds.ITEMS, kinds.BATCHES, kinds.JOBS},
+    ("reflector.py", "self._store.kind"): {kinds.ITEMS, kinds.BATCHES, kinds.JOBS, kinds.PODS},
 }
 # kopf watches our own kinds by itself; every Api may write Events.
 OUTSIDE_API = {
@@ -88,16 +89,27 @@ def test_every_call_says_its_kind_by_name_or_is_listed():
         assert (file, written) in INDIRECT or hasattr(kinds, written), f"{file}: what can {written} be?"
 
 
+LIST_LEASES = {("coordination.k8s.io", "leases", "list")}
+"""Looking for other releases: cluster-wide, or in every namespace that a release serves and at home."""
+
+
 def test_rules_where_items_are_give_what_is_asked_and_nothing_else():
     elsewhere = {(kind, below, verb) for kind, below, verb in needed() if kind not in HOME}
-    assert granted("operator-rules.yaml") == as_rules(elsewhere) | {("coordination.k8s.io", "leases", "list")}
+    assert granted("operator-rules.yaml", "cluster-rules.yaml") == as_rules(elsewhere) | LIST_LEASES
+
+
+def test_where_tenants_are_listed_the_policies_are_the_charts():
+    makes = {(kinds.NETWORK_POLICIES, "", verb) for verb in ("create", "update")}
+    assert granted("cluster-rules.yaml") == as_rules(makes)
+    assert not granted("operator-rules.yaml") & as_rules(makes)
 
 
 def test_rules_at_home_give_what_is_asked_and_nothing_else():
     at_home = {(kind, below, verb) for kind, below, verb in needed() if kind in HOME}
-    assert granted("home-rules.yaml") == as_rules(at_home)
+    assert granted("home-rules.yaml", "tenants-home-rules.yaml") == as_rules(at_home)
+    assert granted("tenants-home-rules.yaml") == LIST_LEASES
 
 
 @pytest.mark.parametrize("resource", ["secrets", "pods/exec", "pods/log", "serviceaccounts", "nodes", "*"])
 def test_the_operator_has_no_right_to(resource):
-    assert not [rule for rule in granted("operator-rules.yaml", "home-rules.yaml") if resource in rule]
+    assert not [rule for rule in granted(*RULES) if resource in rule]
