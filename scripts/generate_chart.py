@@ -1,6 +1,5 @@
 """Writes what the chart holds of other sources: the kinds, the providers, README's table of values: `make chart`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,12 +58,6 @@ def documented_values(text: str) -> list[Value]:
     return found
 
 
-def undocumented_values(text: str) -> Iterator[str]:
-    """Keys of ``text`` that no comment says anything of: neither theirs nor that of a key around them."""
-    known = {value.key for value in documented_values(text)}
-    yield from (key for key in _leaves(yaml.safe_load(text), "") if not _covered(key, known))
-
-
 def chart_files() -> dict[Path, str]:
     """Each generated file of the chart with its text."""
     values = documented_values((CHART / "values.yaml").read_text("utf-8"))
@@ -85,19 +78,6 @@ def _at(defaults: object, path: list[str]) -> object:
 
 def _shown(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
-
-
-def _leaves(value: object, prefix: str) -> Iterator[str]:
-    if not isinstance(value, dict) or not value:
-        yield prefix
-        return
-    for key, below in value.items():
-        yield from _leaves(below, f"{prefix}.{key}" if prefix else key)
-
-
-def _covered(key: str, known: set[str]) -> bool:
-    steps = key.split(".")
-    return any(".".join(steps[:count]) in known for count in range(2 if len(steps) > 1 else 1, len(steps) + 1))
 
 
 def main() -> None:
