@@ -29,7 +29,7 @@ def empty_room(room: Room) -> None:
 
 def begin_branch(repository: Path, branch: str, test_name: str, test: str) -> None:
     """Put the agent's repository on its ``branch``, with an identity to commit by and the test that git ignores."""
-    git = Git(repository)
+    git = Git.of_repository(repository / ".git")
     git.output("update-ref", f"refs/heads/{branch}", "HEAD")
     git.output("symbolic-ref", "HEAD", f"refs/heads/{branch}")
     git.output("config", "user.name", "agent")

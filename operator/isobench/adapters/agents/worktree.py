@@ -11,7 +11,7 @@ from isobench.adapters.git.command import Git
 from isobench.engine.worktree_rules import Change, RepositoryState
 
 GIT = ".git"
-LARGEST_REF = 4096
+LARGEST_REF, LARGEST_CONFIG = 4096, 1 << 20
 _BLOCK = 1 << 20
 
 
@@ -129,10 +129,12 @@ def _hooks(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _settings(config: Path) -> dict[str, str]:
-    """By git's own reader of one file, without includes: it runs nothing of what it reads."""
-    if not config.is_file() or config.is_symlink():
-        return {"core.config": "is not a file"}
-    listed = Git(config.parent).answer("config", "--file", str(config), "--no-includes", "--list", "--null")
+    """By git's own reader, without includes, from its standard input: it is never in the worktree."""
+    content = _content(config, LARGEST_CONFIG + 1)
+    if content is None or len(content) > LARGEST_CONFIG:
+        return {"core.config": "is not a file of ordinary size"}
+    listing = ("config", "--file", "-", "--no-includes", "--list", "--null")
+    listed = Git.of_files(Path("/")).answer(*listing, stdin=content)
     settings: dict[str, str] = {}
     for setting in (listed if listed is not None else "core.config\nis damaged").split("\0"):
         key, _, value = setting.partition("\n")
@@ -155,9 +157,14 @@ def _is_leaf(path: Path) -> bool:
 
 
 def _small_text(path: Path, limit: int = LARGEST_REF) -> str | None:
+    content = _content(path, limit)
+    return None if content is None else content.decode(errors="replace").strip()
+
+
+def _content(path: Path, limit: int) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
-            return stream.read(limit).decode(errors="replace").strip()
+            return stream.read(limit)
     except OSError:
         return None

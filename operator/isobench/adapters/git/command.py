@@ -13,7 +13,7 @@ from typing import Self
 from isobench.contracts.reasons import ItemFailure, Reason
 
 CONFIGURATION = Path(__file__).with_name("isobench.gitconfig")
-"""The configuration of every local git command; the user's is read for network transfers only."""
+"""The configuration of every local git command, before a repository's own; a user's is read for transfers only."""
 
 PAUSE_BEFORE_RETRY_SECONDS = 1.0
 
@@ -80,6 +80,11 @@ class Git:
         """Git on exactly this repository: a damaged one is never mistaken for one that encloses it."""
         return cls(git_dir).with_environment(GIT_DIR=str(git_dir))
 
+    @classmethod
+    def of_files(cls, directory: Path) -> Self:
+        """Git for what needs no repository: none that lies in the directory or around it is looked at."""
+        return cls(directory).with_environment(GIT_DIR=os.devnull)
+
     def with_environment(self, **variables: str) -> Self:
         """The same git with more environment variables."""
         return replace(self, environment={**self.environment, **variables})
@@ -102,10 +107,10 @@ class Git:
         """Standard output as text without the final line break; bytes that aren't UTF-8 are replaced."""
         return self.output(*arguments, stdin=stdin).decode(errors="replace").removesuffix("\n")
 
-    def answer(self, *arguments: str) -> str | None:
+    def answer(self, *arguments: str, stdin: bytes = b"") -> str | None:
         """Standard output as text, or None where git says no."""
         try:
-            return self.text(*arguments)
+            return self.text(*arguments, stdin=stdin)
         except GitFailed:
             return None
 
@@ -143,7 +148,11 @@ class Git:
 
 
 def local_environment() -> dict[str, str]:
-    """The whole environment of a git command that touches nothing but this machine."""
+    """The whole environment of a git command that touches nothing but this machine.
+
+    The configuration is given twice: as the user's, which alone counts for some settings and for git's own children;
+    and on the command line, which a repository's own can't overrule: foreign code may have written that.
+    """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": os.devnull,
@@ -151,6 +160,9 @@ def local_environment() -> dict[str, str]:
         "TZ": "UTC",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(CONFIGURATION),
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "include.path",
+        "GIT_CONFIG_VALUE_0": str(CONFIGURATION),
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_OPTIONAL_LOCKS": "0",

@@ -41,9 +41,8 @@ def apply_patch(patch: bytes, base: Path, destination: Path) -> Path:
         clear(destination)
     destination.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(base, destination, symlinks=True)
-    git = Git(destination).with_environment(GIT_CEILING_DIRECTORIES=str(destination.parent))
     try:
-        git.output("apply", "--whitespace=nowarn", "-", stdin=patch)
+        Git.of_files(destination).output("apply", "--whitespace=nowarn", "-", stdin=patch)
     except GitFailed as failure:
         raise PatchRefused(failure.complaint) from None
     return destination

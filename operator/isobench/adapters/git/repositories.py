@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from isobench.adapters.git.command import Git, RepositoryError
+from isobench.adapters.git.command import RepositoryError
 from isobench.adapters.git.object_cache import ObjectCache, commit_not_found
 from isobench.adapters.git.source import Source
 from isobench.adapters.git.submodules import tree_entries
@@ -210,7 +210,7 @@ class RepoManager:
         path = self._worktrees(item_id) / name
         self.fetch_contents(sha)
         with self.making(path):
-            if not _is_finished(path):
+            if not self._is_finished(path):
                 with self.cache.lock:
                     shutil.rmtree(path, ignore_errors=True)
                     force = ("--force", "--force")  # also over what a killed one has registered and locked
@@ -235,6 +235,13 @@ class RepoManager:
             not_versions.append(f"--exclude={tag}")
         return untagged_version(int(self.cache.git.text("rev-list", "--count", sha)))
 
+    def _is_finished(self, worktree: Path) -> bool:
+        """Git locks a worktree while it fills it. The cache is asked: the worktree's own `.git` may lead anywhere."""
+        known = os.fsdecode(self.cache.git.output("worktree", "list", "--porcelain", "-z")).split("\0\0")
+        name = f"worktree {worktree.parent.resolve() / worktree.name}"
+        found = next((facts for entry in known if (facts := entry.split("\0"))[0] == name), None)
+        return found is not None and not any(fact.startswith(("locked", "prunable")) for fact in found)
+
     def _worktrees(self, item_id: str) -> Path:
         return self.work_root / "worktrees" / path_part(item_id)
 
@@ -255,10 +262,3 @@ class RepoManager:
         listing = self.cache.git.output("diff-tree", "-r", "-z", "--no-renames", base, head).split(b"\0")
         changes = (line.decode().split() for line in listing if line.startswith(b":"))
         return {sha for _, _, old, new, _ in changes for sha in (old, new)}
-
-
-def _is_finished(worktree: Path) -> bool:
-    """Git locks a worktree while it fills it."""
-    git = Git(worktree).with_environment(GIT_CEILING_DIRECTORIES=str(worktree.parent))
-    lock = git.answer("rev-parse", "--git-path", "locked") if worktree.is_dir() else None
-    return lock is not None and not (worktree / lock).exists()
