@@ -6,18 +6,11 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+from building.loopback import LOOPBACK, free_port, serving
 
 
 @contextmanager
@@ -47,8 +40,8 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 @contextmanager
 def plain_files(folder: Path) -> Iterator[str]:
     """The address of a web server that knows nothing of git (a repository needs `git update-server-info`)."""
-    with _serving(functools.partial(_Files, directory=str(folder))) as address:
-        yield address
+    with serving(functools.partial(_Files, directory=str(folder))) as address:
+        yield f"http://{address}"
 
 
 @contextmanager
@@ -63,21 +56,8 @@ def answering(status: int, seen: list[str | None]) -> Iterator[str]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    with _serving(Refusal) as address:
-        yield address
-
-
-@contextmanager
-def _serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer((LOOPBACK, 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://{LOOPBACK}:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Refusal) as address:
+        yield f"http://{address}"
 
 
 class BreakingProxy:

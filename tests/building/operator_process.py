@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from building.chart import CHART
-from building.git_servers import LOOPBACK
+from building.loopback import LOOPBACK
 from building.processes import found_in
 
 NAMESPACE = "isobench"

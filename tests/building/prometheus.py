@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from building.git_servers import LOOPBACK
+from building.loopback import LOOPBACK
 from building.processes import found_in
 
 _TOOLS = Path(os.environ.get("ISOBENCH_TOOLS") or Path.home() / ".cache" / "isobench" / "tools") / "usr" / "bin"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from building.git_servers import LOOPBACK
+from building.loopback import LOOPBACK
 from generate_chart import CHART
 from isobench.adapters.store import open_store
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from building.git_servers import LOOPBACK, BreakingProxy, answering, free_port, git_daemon, plain_files
+from building.git_servers import BreakingProxy, answering, git_daemon, plain_files
+from building.loopback import LOOPBACK, free_port
 from building.repositories import RepositoryBuilder, git_at
 from isobench.adapters.git.command import Git, RepositoryError
 from isobench.adapters.git.repositories import RepoManager
