@@ -39,7 +39,7 @@ def found(kubectl, *what):
     return json.loads(kubectl("get", *what, "--output", "json"))
 
 
-def test_everything_passes_a_server_side_dry_run(chart, api, kubectl, release):
+def test_everything_passes_a_server_side_dry_run(chart, kubectl, release):
     release.install({"tenants": TENANTS})
     for values in ({"tenants": TENANTS}, {"tenants": TENANTS, "scope": "tenants"}):
         # A pod needs its service account to be there, which in a dry run it is not.

@@ -64,7 +64,7 @@ def test_nothing_replaces_an_online_record(dataset, later):
     assert [row["agent_success"] for row in dataset.rows()] == [False]
 
 
-def test_what_another_writer_did_meanwhile_is_seen(dataset, tmp_path):
+def test_what_another_writer_did_meanwhile_is_seen(dataset):
     other = DatasetFile(dataset.path)
     first, second, third = heads(3)
     dataset.store(record(first))
@@ -85,7 +85,7 @@ def test_a_file_that_somebody_removed_is_begun_anew(dataset):
 
 
 @pytest.mark.parametrize("kept", [1, 100, -1], ids=["its first byte", "100 bytes", "all but the newline"])
-def test_a_torn_last_line_is_no_record_and_is_cut_off_by_the_next_writer(dataset, tmp_path, kept):
+def test_a_torn_last_line_is_no_record_and_is_cut_off_by_the_next_writer(dataset, kept):
     first, second = heads(2)
     dataset.store(record(first))
     whole = dataset.path.read_bytes()

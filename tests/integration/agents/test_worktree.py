@@ -128,7 +128,7 @@ def test_a_patch_of_what_is_not_base_or_leads_out_is_refused(base, tmp_path, pat
         apply_patch(patch, base, tmp_path / "fresh")
 
 
-def test_what_git_would_ignore_is_told_by_bases_rules_alone(base, worktree, tmp_path):
+def test_what_git_would_ignore_is_told_by_bases_rules_alone(base, tmp_path):
     (base / ".gitignore").write_text("*.so\nbuild/\n")
     asked = ["a.py", "pkg/x.so", "build/lib/y.py"]
     assert ignored_by(base, asked, tmp_path / "scratch") == {"pkg/x.so", "build/lib/y.py"}
