@@ -4,15 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 from filelock import FileLock
 
-from building.items import NOON, batch, heads, manifest, result
+from building.items import NOON, batch, heads, manifest, result, template
 from isobench.adapters.files import write_model
-from isobench.cli import COMMANDS
+from isobench.cli import COMMANDS, answer
+from isobench.cli.kubectl_plugin import isobench as plugin
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import CommitBenchmarkStatus, StageName
 from isobench.engine.machine import JobState, ObservedJob, decide
@@ -60,6 +62,11 @@ BAD_MANIFESTS = {
     "several documents": ("a: 1\n---\nb: 2\n", ["holds 2 documents", "split it"]),
     "a list": ("- 1\n", ["the document: "]),
     "another kind": (yaml.safe_dump(manifest() | {"kind": "Job"}), ["kind: ", "CommitBenchmarkBatch", "'Job'"]),
+    "one item": (
+        yaml.safe_dump({"kind": "CommitBenchmark", "spec": {"commits": {"head": heads(1)[0]}}}),
+        ["is one item, which clusters take by `kubectl apply`", "`isobench plan` writes"],
+    ),
+    "a bucket": (changed(template=template(output={"store": "s3://b/k"})), ["s3://b/k is not on this machine"]),
     "another version": (yaml.safe_dump(manifest() | {"apiVersion": "v1"}), ["apiVersion: "]),
     "an unknown key": (changed(paralelism=2), ["spec.paralelism: no such key; did you mean 'parallelism'?"]),
     "a wrong type": (changed(parallelism="many"), ["spec.parallelism: ", "'many'"]),
@@ -102,10 +109,12 @@ def test_inputs_that_were_changed_after_planning_are_refused(isobench, tmp_path)
 
 
 def test_every_problem_of_a_manifest_is_a_line(isobench, tmp_path):
-    (tmp_path / "batch.yaml").write_text(changed(paralelism=1, budgetUsd=-1))
+    agent = {"repository": {"url": "x"}, "agent": {"budgetUsd": -0.01}}
+    (tmp_path / "batch.yaml").write_text(changed(paralelism=1, budgetUsd=-1, template=agent))
     done = isobench("run", "batch.yaml")
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 2
+    assert len(done.stderr.splitlines()) == 3
+    assert "spec.template.agent.budgetUsd" in done.stderr
 
 
 def test_a_work_root_that_is_a_file_is_refused(isobench, tmp_path):
@@ -272,8 +281,23 @@ def test_the_help_of_every_command_has_an_example(isobench, name):
     assert f"isobench {name}" in done.stdout.partition("Examples:")[2]
 
 
-def test_the_version_is_told(isobench):
+@pytest.mark.parametrize("name", plugin.commands)
+def test_the_help_of_every_command_of_the_plug_in_has_an_example(name, capsys):
+    answer(partial(plugin, [name, "--help"]))
+    assert f"kubectl isobench {name}" in capsys.readouterr().out.partition("Examples:")[2]
+
+
+def test_lines_of_help_are_not_cut(isobench, capsys):
+    answer(partial(plugin, ["--help"]))
+    for shown in (isobench("--help").stdout, isobench("config", "--help").stdout, capsys.readouterr().out):
+        assert "Commands:" in shown
+        assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_the_version_is_told(isobench, capsys):
     assert isobench("--version").stdout.startswith("isobench, version ")
+    answer(partial(plugin, ["--version"]))
+    assert capsys.readouterr().out.startswith("kubectl isobench, version ")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

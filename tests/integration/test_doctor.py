@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 
 KEY, TOKEN = "sk-key-that-nobody-may-see", "hf_token-that-nobody-may-see"
 SUBJECTS = ["git", "uv", "Python versions", "network isolation", "cores", "noise", "container engine", "agents"]
+NO_MODEL = "model, for generated tests and agents"
 ASKS = ["key of scripted, to write tests", "token of the hub, to publish"]
 
 
@@ -20,7 +21,7 @@ def doctor(tmp_path):
     """Run it in a folder of its own, looking at the noise for a moment."""
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "main_openai.toml").write_text(
-        '[llm]\nprovider = "scripted"\napi_key_env = "SCRIPTED_KEY"\n'
+        '[llm]\nprovider = "scripted"\nmodel = "model-1"\napi_key_env = "SCRIPTED_KEY"\n'
     )
 
     def examined(*flags, **variables):
@@ -120,8 +121,17 @@ def test_a_key_that_is_not_there_is_named(doctor, tmp_path):
 
 
 def test_a_model_that_wants_no_key_is_not_asked_for_one(doctor, tmp_path):
-    (tmp_path / "config" / "main_openai.toml").write_text('[llm]\nprovider = "scripted"\n')
-    assert ASKS[0] not in findings(doctor("--json"))
+    (tmp_path / "config" / "main_openai.toml").write_text('[llm]\nprovider = "scripted"\nmodel = "model-1"\n')
+    found = findings(doctor("--json"))
+    assert ASKS[0] not in found
+    assert NO_MODEL not in found
+
+
+def test_where_no_model_is_configured_it_says_where_one_is(doctor, tmp_path):
+    (tmp_path / "config" / "main_openai.toml").unlink()
+    found = findings(doctor("--json"))[NO_MODEL]
+    assert (found["grade"], found["found"]) == ("limited", "none is configured here")
+    assert "--provider or --config" in found["remedy"]
 
 
 @pytest.mark.parametrize("seconds", ["0", "601", "long"])

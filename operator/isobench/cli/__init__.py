@@ -1,5 +1,6 @@
 """The command line. Commands are imported when they are called, so that `isobench --help` answers at once."""
 
+import difflib
 import importlib
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ COMMANDS = {
     "plan": ("isobench.cli.plan", "Write a batch manifest from extraction files or a commits.txt."),
     "run": ("isobench.cli.run", "Run a batch on this machine, or go on with one that was stopped."),
     "status": ("isobench.cli.status", "Show what a running or finished run has done."),
-    "show": ("isobench.cli.show", "Show one item: verdict, stages, notes."),
+    "show": ("isobench.cli.show", "Show one item: verdict, stages, notes; or what its agent did."),
     "publish": ("isobench.cli.publish", "Publish a dataset file to the hub, or show what that would change."),
     "config": ("isobench.cli.config", "Show every setting with its value and where it came from."),
     "doctor": ("isobench.cli.doctor", "Check this machine and say what to do about each finding."),
@@ -23,10 +24,11 @@ COMMANDS = {
 EPILOG = """
 \b
 Examples:
+  isobench doctor
   isobench plan --repo ../project --commits commits.txt --tests tests/ -o batch.yaml
   isobench run batch.yaml
   isobench status
-  isobench show project-1a2b3c4d-0f0f0f0f
+  isobench show 1a2b3c4
 
 \b
 Exit codes: 0 all done, 1 some items failed, 2 bad input, 130 interrupted.
@@ -47,6 +49,16 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is asked for; a mistyped one is answered with the nearest there is."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            nearest = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no such command {args[0]!r}: {hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""

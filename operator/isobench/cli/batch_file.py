@@ -27,6 +27,7 @@ def read_batch(path: Path) -> CommitBenchmarkBatch:
     if len(documents) > 1:
         problem = f"holds {len(documents)} documents; run takes one batch at a time: split it into one file each"
         raise InvalidInput(str(path), [problem])
+    _refuse_an_item(documents[0], path)
     batch = CommitBenchmarkBatch.parse(documents[0], str(path))
     if batch.spec.template.repository is None:
         for commit in batch.spec.commits:
@@ -34,3 +35,10 @@ def read_batch(path: Path) -> CommitBenchmarkBatch:
                 problem = f"commit {commit.head} has no repository: give spec.template.repository.url, or its own"
                 raise InvalidInput(str(path), [problem])
     return batch
+
+
+def _refuse_an_item(document: object, path: Path) -> None:
+    match document:
+        case {"kind": "CommitBenchmark"}:
+            problem = "is one item, which clusters take by `kubectl apply`; run takes a CommitBenchmarkBatch"
+            raise InvalidInput(str(path), [f"{problem}, such as `isobench plan` writes"])

@@ -6,17 +6,24 @@ from typing import Any
 
 import click
 
+from isobench.contracts.base import InvalidInput
 from isobench.engine.planning import ForCluster
 
 _OPTIONS = (
-    click.option("--store", metavar="URI", help="On a cluster: where records go, s3://BUCKET/PREFIX."),
-    click.option("--endpoint", metavar="URL", help="Address of that S3 server, unless it is AWS."),
-    click.option("--store-secret", metavar="SECRET", help="Holds the store's credentials."),
-    click.option("--inputs-to", metavar="URI", help="Put extraction files and tests there, where pods find them."),
-    click.option("--inputs-secret", metavar="SECRET", help="Holds read-only credentials for them."),
-    click.option("--llm-secret", metavar="SECRET", help="Holds the model's key."),
-    click.option("--hub-secret", metavar="SECRET", help="Holds the hub's token."),
-    click.option("--parallelism", type=click.IntRange(1, 1000), default=1, help="Unfinished items at most."),
+    click.option("--store", metavar="URI", help="Plan for a cluster: records go to s3://BUCKET/PREFIX."),
+    click.option("--endpoint", metavar="URL", help="Cluster: address of the S3 server, unless it is AWS."),
+    click.option("--store-secret", metavar="SECRET", help="Cluster: Secret that opens --store."),
+    click.option("--inputs-to", metavar="URI", help="Cluster: put extraction files and tests there, for pods to read."),
+    click.option("--inputs-secret", metavar="SECRET", help="Cluster: Secret that may read --inputs-to."),
+    click.option("--llm-secret", metavar="SECRET", help="Cluster: Secret with the model's key, for tests and agents."),
+    click.option("--hub-secret", metavar="SECRET", help="Cluster: Secret with the hub's token."),
+    click.option(
+        "--parallelism",
+        type=click.IntRange(1, 1000),
+        default=1,
+        show_default=True,
+        help="Items that may be unfinished at the same time.",
+    ),
 )
 _NAMES = ("store", "endpoint", "store_secret", "inputs_to", "inputs_secret", "llm_secret", "hub_secret", "parallelism")
 
@@ -27,9 +34,26 @@ def for_cluster(command: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(command)
     def collected(**given: Any) -> int:
         cluster = ForCluster(**{name: given.pop(name) for name in _NAMES})
+        _refuse_unusable(cluster)
         return command(cluster=cluster, **given)
 
     wrapped: Callable[..., int] = collected
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _refuse_unusable(cluster: ForCluster) -> None:
+    if cluster.store is not None and not cluster.store.startswith("s3://"):
+        raise InvalidInput("--store", [f"{cluster.store} is nowhere that pods can write; give s3://BUCKET/PREFIX"])
+    if cluster.inputs_to is not None and not cluster.inputs_to.startswith(("s3://", "file://")):
+        raise InvalidInput(
+            "--inputs-to", [f"{cluster.inputs_to} is no store; give s3://BUCKET/PREFIX or file://FOLDER"]
+        )
+    if cluster.store_secret and cluster.store is None:
+        raise InvalidInput(
+            "--store-secret", [f"{cluster.store_secret} opens no store: give --store s3://BUCKET/PREFIX"]
+        )
+    if cluster.inputs_secret and cluster.inputs_to is None:
+        problem = f"{cluster.inputs_secret} opens nothing: give --inputs-to s3://BUCKET/PREFIX"
+        raise InvalidInput("--inputs-secret", [problem])

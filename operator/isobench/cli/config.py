@@ -4,24 +4,32 @@ import json
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from isobench.adapters.git.command import without_credentials
 from isobench.adapters.hub.publishing import TOKEN_VARIABLE
 from isobench.cli import options
+from isobench.cli.console import console
 from isobench.engine.settings import DEFAULT, EffectiveConfiguration
 
-WIDTH_OF_A_FILE = 160
+EPILOG = """
+\b
+Examples:
+  isobench config show
+  isobench config show --provider anthropic --json
+
+Flags win over variables (ISOBENCH_TIMING_MIN_PAIRS is timing.min_pairs), variables over the file, the file over
+defaults. Keys stand in the environment or in .env beside the file; only whether they are there is shown.
+"""
 
 
-@click.group()
+@click.group(epilog="\b\nExamples:\n  isobench config show")
 def command() -> None:
     """Look at the configuration."""
 
 
-@command.command(epilog="\b\nExamples:\n  isobench config show\n  isobench config show --provider anthropic --json")
+@command.command(epilog=EPILOG, short_help="Show every setting with its value and where it came from.")
 @options.configuration
 @options.as_json
 def show(as_json: bool) -> int:
@@ -40,12 +48,10 @@ def show(as_json: bool) -> int:
     for key, value, source in rows:
         style = "dim" if source == DEFAULT else ""
         table.add_row(escape(key), escape(_text(value)), escape(source), style=style)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH_OF_A_FILE
-    console.print(table)
+    shown_on = console()
+    shown_on.print(table)
     for variable, state in keys.items():
-        console.print(f"key {variable}: {state}")
+        shown_on.print(f"key {variable}: {state}")
     return 0
 
 

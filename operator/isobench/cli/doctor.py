@@ -5,19 +5,44 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from isobench.adapters.hub.publishing import TOKEN_VARIABLE
 from isobench.cli import options
-from isobench.local.examination import Grade, examine
+from isobench.cli.console import console
+from isobench.local.examination import Finding, Grade, examine
 from isobench.local.work_root import WorkRoot
 
+NO_MODEL = Finding(
+    "model, for generated tests and agents",
+    Grade.LIMITED,
+    "none is configured here",
+    "run where config/main_openai.toml is, or give a configuration by --provider or --config",
+)
 COLOURS = {Grade.GOOD: "green", Grade.LIMITED: "yellow", Grade.MISSING: "red"}
 
 
-@click.command(epilog="\b\nExamples:\n  isobench doctor\n  isobench doctor --noise-seconds 60 --json")
-@click.option("--noise-seconds", type=click.FloatRange(0.1, 600), default=10.0, show_default=True)
+EPILOG = """
+\b
+Examples:
+  isobench doctor
+  isobench doctor --provider anthropic
+  isobench doctor --noise-seconds 60 --json
+
+Noise is by how much two equal runs differ here: a spread of 0.05 is about 5%. Exit code 1: something is missing
+without which no run works.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--noise-seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 600),
+    default=10.0,
+    show_default=True,
+    help="How long this machine's noise is measured.",
+)
 @options.work_root
 @options.as_json
 def command(noise_seconds: float, work_root: Path, as_json: bool) -> int:
@@ -27,6 +52,8 @@ def command(noise_seconds: float, work_root: Path, as_json: bool) -> int:
     keys = {f"key of {llm.provider}, to write tests": llm.api_key_env, "token of the hub, to publish": TOKEN_VARIABLE}
     present = {subject: (name, bool(settings.variables.get(name))) for subject, name in keys.items() if name}
     findings = list(examine(present, noise_seconds, WorkRoot(work_root.absolute()).containers))
+    if llm.model is None:
+        findings.append(NO_MODEL)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -36,5 +63,5 @@ def command(noise_seconds: float, work_root: Path, as_json: bool) -> int:
         for finding in findings:
             grade = f"[{COLOURS[finding.grade]}]{finding.grade}[/]"
             table.add_row(grade, finding.subject, finding.found, finding.remedy)
-        Console(highlight=False).print(table)
+        console().print(table)
     return 1 if any(finding.grade is Grade.MISSING for finding in findings) else 0

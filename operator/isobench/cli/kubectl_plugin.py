@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from isobench import __version__
 from isobench.adapters.kubectl import Kubectl
 from isobench.adapters.store import open_store, split_uri
 from isobench.cli import answer
@@ -35,22 +36,29 @@ RETRY = "isobench.dev/retry"
 EPILOG = """
 \b
 Examples:
-  kubectl isobench status
+  kubectl isobench status --namespace team-a
   kubectl isobench why large-017-1a2b3c4
   kubectl isobench logs large-017-1a2b3c4 timing -n team-a
+
+kubectl's own answers: `kubectl get cbb,cb` lists batches and items, `kubectl describe cb ITEM` has all of one.
 """
 
 _FLAGS = (
-    click.option("-n", "--namespace", help="As kubectl's."),
-    click.option("--context", help="As kubectl's."),
-    click.option("--kubeconfig", help="As kubectl's."),
+    click.option("-n", "--namespace", metavar="NAME", help="Namespace; the context's by default, as with kubectl."),
+    click.option("--context", metavar="NAME", help="Context of the kubeconfig, as with kubectl."),
+    click.option("--kubeconfig", metavar="FILE", help="Kubeconfig, as with kubectl."),
 )
 _NAMES = ("namespace", "context", "kubeconfig")
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kubectl isobench")
 def isobench() -> None:
     """What items and batches are doing, why, and what they cost."""
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  kubectl isobench {line}" for line in lines)
 
 
 def _with_kubectl(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -67,7 +75,7 @@ def _with_kubectl(command: Callable[..., int | None]) -> Callable[..., int | Non
     return wrapped
 
 
-@isobench.command()
+@isobench.command(short_help="How far batches are.", epilog=_examples("status", "status nightly -n team-a"))
 @click.argument("batch", required=False)
 @_with_kubectl
 def status(kubectl: Kubectl, batch: str | None) -> None:
@@ -88,7 +96,7 @@ def status(kubectl: Kubectl, batch: str | None) -> None:
         click.echo("\n" + table(ITEM_COLUMNS, map(item_row, unfinished)))
 
 
-@isobench.command("why")
+@isobench.command("why", epilog=_examples("why nightly-017-1a2b3c4 -n team-a"))
 @click.argument("item")
 @_with_kubectl
 def explain(kubectl: Kubectl, item: str) -> None:
@@ -101,7 +109,10 @@ def explain(kubectl: Kubectl, item: str) -> None:
         click.echo(f"event {event['reason']}: {event['message']}")
 
 
-@isobench.command()
+@isobench.command(
+    short_help="What an item's containers printed.",
+    epilog=_examples("logs nightly-017-1a2b3c4", "logs nightly-017-1a2b3c4 timing -n team-a"),
+)
 @click.argument("item")
 @click.argument("stage", required=False)
 @_with_kubectl
@@ -118,7 +129,9 @@ def logs(kubectl: Kubectl, item: str, stage: str | None) -> int:
     return max(shown)
 
 
-@isobench.command()
+@isobench.command(
+    short_help="An item's record, from its store.", epilog=_examples("record nightly-017-1a2b3c4 -n team-a")
+)
 @click.argument("item")
 @_with_kubectl
 def record(kubectl: Kubectl, item: str) -> None:
@@ -134,7 +147,9 @@ def record(kubectl: Kubectl, item: str) -> None:
     click.echo(json.dumps(json.loads(content), indent=2))
 
 
-@isobench.command()
+@isobench.command(
+    short_help="Ask again for an item without a record.", epilog=_examples("retry nightly-017-1a2b3c4 -n team-a")
+)
 @click.argument("item")
 @_with_kubectl
 def retry(kubectl: Kubectl, item: str) -> None:
@@ -154,7 +169,7 @@ def _refuse_retry(name: str, item: Object) -> None:
         raise InvalidInput(name, ["is recorded; create another item to measure it again"])
 
 
-@isobench.command()
+@isobench.command(short_help="What is spent and reserved.", epilog=_examples("cost", "cost -n team-a"))
 @_with_kubectl
 def cost(kubectl: Kubectl) -> None:
     """What batches and items have spent and reserved, in US dollars at list prices."""

@@ -10,10 +10,18 @@ from isobench.engine.online import OnlineChoice
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--mode", type=click.Choice(["offline", "online"]), help="online: agents attempt what opts in."),
-    click.option("--agent-all", is_flag=True, help="Online, and every commit is attempted that doesn't opt out."),
+    click.option(
+        "--mode",
+        type=click.Choice(["offline", "online"]),
+        help="online lets agents attempt the commits that opt in; as the manifest says by default.",
+    ),
+    click.option("--agent-all", is_flag=True, help="Online, and an agent attempts every commit that doesn't opt out."),
     click.option("--iterations", type=click.IntRange(min=1), help="Cap on one agent's steps."),
-    click.option("--budget-usd", type=click.FloatRange(min=0), help="Cap on one agent in dollars."),
+    click.option(
+        "--budget-usd",
+        type=click.FloatRange(min=0),
+        help="Cap on one agent in dollars; `plan --budget-usd` caps the batch.",
+    ),
     click.option("--timeout-min", type=click.FloatRange(min=0, min_open=True), help="Cap on one agent in minutes."),
 )
 

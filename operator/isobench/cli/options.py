@@ -1,6 +1,7 @@
 """Options that several commands share, and the settings that they add up to."""
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,22 +45,31 @@ def setting(key: str, *names: str, **attributes: Any) -> Callable[[Command], Com
     return click.option(*names, callback=take, expose_value=False, **attributes)
 
 
+def configuration_flags() -> str:
+    """`--config` or `--provider` as the running command was given it, for a command that is to follow; else nothing."""
+    meta = click.get_current_context().meta
+    given = {"--config": meta.get(_FILE), "--provider": meta.get(_PROVIDER)}
+    return "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in given.items() if value is not None)
+
+
 def configuration(command: Command) -> Command:
     """The options that choose the configuration file: `--config` and `--provider`."""
     file = click.option(
         "--config",
+        metavar="FILE",
         type=click.Path(path_type=Path),
         expose_value=False,
         is_eager=True,
         callback=_keep(_FILE),
-        help="Configuration file; config/main_openai.toml where it is there.",
+        help="Configuration file; else $ISOBENCH_CONFIG, else config/main_openai.toml where it is there.",
     )
     provider = click.option(
         "--provider",
+        metavar="NAME",
         expose_value=False,
         is_eager=True,
         callback=_keep(_PROVIDER),
-        help="Take config/main_<PROVIDER>.toml.",
+        help="Take config/main_<NAME>.toml.",
     )
     return file(provider(command))
 
@@ -80,13 +90,15 @@ def configuration_argument(command: Command) -> Command:
 
 def work_root(command: Command) -> Command:
     """`--work-root` as the command's ``work_root``, and with it the options that choose the configuration file."""
-    option = _folder("work_root", "--work-root", "Caches, worktrees, state: everything but the datasets.")
+    option = _folder(
+        "work_root", "--work-root", "Caches, worktrees, state: all but the datasets; .work unless configured."
+    )
     return configuration(option(command))
 
 
 def data_dir(command: Command) -> Command:
     """`--data-dir` as the command's ``data_dir``; it goes with `work_root`."""
-    return _folder("data_dir", "--data-dir", "Where datasets are written.")(command)
+    return _folder("data_dir", "--data-dir", "Where datasets are written; data unless configured.")(command)
 
 
 container = click.option(
@@ -113,4 +125,4 @@ def _folder(name: str, flag: str, explanation: str) -> Callable[[Command], Comma
             context.meta.setdefault(_FLAGS, {})["paths", name] = Given(value, f"flag {flag}")
         return Path(getattr(settings().configuration.paths, name))
 
-    return click.option(flag, type=click.Path(), callback=take, help=explanation)
+    return click.option(flag, metavar="DIR", type=click.Path(), callback=take, help=explanation)

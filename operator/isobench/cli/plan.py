@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
 from isobench.adapters.git.source import Source
 from isobench.adapters.manifests import manifest_text
-from isobench.cli import options
+from isobench.cli import options, planned
 from isobench.cli.cluster_options import for_cluster
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.configuration import Configuration
@@ -25,27 +25,48 @@ EPILOG = """
 Examples:
   isobench plan --repo ../project --commits commits.txt --tests tests/ -o batch.yaml
   isobench plan --repo ../project --extractions extractions/ --generate --provider openai
-  isobench plan --repo ../project --commits commits.txt --agent-all
-  isobench plan --repo ../project --commits commits.txt --tests tests/ --parallelism 20
-    --store s3://records/project --store-secret store --inputs-to s3://records/inputs -o - | kubectl apply -f -
+  isobench plan --repo ../project --commits commits.txt --tests tests/ --agent-all
 
-A line of commits.txt is `<head>`, `<head> <base>` or `<head> parent=N`. The archive of extraction files and tests is
-written beside the manifest and belongs to it, unless --inputs-to puts it where a cluster's pods find it. More than
-1,000 commits become several batches that share the first one's budget.
+\b
+For a cluster, of the repository's origin:
+  isobench plan --repo ../project --commits commits.txt --tests tests/ --parallelism 20 \\
+    --store s3://records/project --store-secret store \\
+    --inputs-to s3://records/inputs --inputs-secret store -o batch.yaml
+  kubectl apply --namespace team-a -f batch.yaml
+
+A line of commits.txt is `<head>`, `<head> <base>` or `<head> parent=N`; what follows a # is a comment. The archive of
+extraction files and tests is written beside the manifest and belongs to it, unless --inputs-to puts it where a
+cluster's pods find it; what opens an s3:// address here are the usual AWS_* variables. More than 1,000 commits become
+several batches that share the first one's budget.
 """
 
 
 @click.command(epilog=EPILOG)
-@options.setting("repository.url", "--repo", help="Clone URL, or path of a clone; it is only read.")
-@click.option("--commits", type=click.Path(path_type=Path), help="List of commits; else all extraction files.")
-@options.setting("paths.extractions_dir", "--extractions", help="Folder of extraction files, one JSON a commit.")
-@options.setting("paths.tests_dir", "--tests", help="Folder of <sha>_test_case_generator.py.")
-@click.option("--name", help="What batch and dataset are called; the repository's name by default.")
-@click.option("--mode", type=click.Choice(["offline", "online"]), default="offline", show_default=True)
+@options.setting("repository.url", "--repo", metavar="URL", help="Clone URL, or path of a clone; it is only read.")
+@click.option(
+    "--commits",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The commits, one a line; without it those of all extraction files.",
+)
+@options.setting("paths.extractions_dir", "--extractions", metavar="DIR", help="Extraction files, one JSON a commit.")
+@options.setting("paths.tests_dir", "--tests", metavar="DIR", help="Tests, <head>_test_case_generator.py each.")
+@click.option("--name", metavar="NAME", help="Name of batch and dataset; the repository's by default.")
+@click.option(
+    "--mode",
+    type=click.Choice(["offline", "online"]),
+    default="offline",
+    show_default=True,
+    help="online lets agents attempt the commits that opt in.",
+)
 @click.option("--generate", is_flag=True, help="Let the configured model write the tests that are not supplied.")
 @click.option("--agent-all", is_flag=True, help="Online: an agent attempts every commit.")
-@click.option("--budget-usd", type=click.FloatRange(min=0), help="Cap on what all items may cost together.")
-@click.option("-o", "--output", default="batch.yaml", show_default=True, help="Manifest to write; - prints it.")
+@click.option(
+    "--budget-usd", type=click.FloatRange(min=0), help="Cap on the whole batch; `run --budget-usd` caps one agent."
+)
+@click.option(
+    "-o", "--output", metavar="FILE", default="batch.yaml", show_default=True, help="Manifest to write; - prints it."
+)
 @for_cluster
 @options.work_root
 @options.as_json
@@ -66,13 +87,14 @@ def command(
     asked = PlanOptions(name, "online" if agent_all else mode, generate, agent_all, budget_usd, cluster)
     plan, shared = plan_batch(configuration, asked, WorkRoot(work_root.absolute()), commits)
     report(plan)
+    _require_reachable(plan, cluster)
     if output == STDOUT:
         _print_manifests(plan, shared, work_root)
         manifests = []
     else:
         manifests = write_manifests(plan, shared, Path(output))
-    summary = _summary(plan, manifests)
-    click.echo(json.dumps(summary) if as_json else _sentence(summary, cluster), err=output == STDOUT)
+    said = json.dumps(planned.as_json(plan, manifests)) if as_json else planned.told(plan, manifests, asked)
+    click.echo(said, err=output == STDOUT)
     return 0
 
 
@@ -102,8 +124,13 @@ def plan_batch(
 
 def _address(repository: Source, cluster: ForCluster) -> str:
     """The repository as manifests name it: pods can't read a clone of this machine, but its origin."""
-    origin = repository.origin_url() if cluster.store else None
-    return open_repository(origin).url if origin else repository.url
+    if cluster.store is None:
+        return repository.url
+    origin = repository.origin_url()
+    cloned = open_repository(origin) if origin else repository
+    if cloned.path is not None:
+        raise InvalidInput("--repo", [f"{cloned} is a path of this machine, which no pod can read; give its URL"])
+    return cloned.url
 
 
 def report(plan: Plan) -> None:
@@ -120,29 +147,15 @@ def report(plan: Plan) -> None:
         raise InvalidInput("plan", ["nothing is left to plan: every commit is broken, or there is none"])
 
 
+def _require_reachable(plan: Plan, cluster: ForCluster) -> None:
+    """Refuse what would be refused when it is applied: an archive that stays on this machine."""
+    if cluster.store and cluster.inputs_to is None and (plan.tested or plan.extractions):
+        problem = "is missing: pods can't read tests and extraction files of this machine; give s3://BUCKET/PREFIX"
+        raise InvalidInput("--inputs-to", [problem])
+
+
 def _print_manifests(plan: Plan, shared: Shared, work_root: Path) -> None:
     """Manifests on standard output have no place of their own: their archives go into the work root."""
     destination = work_root / "plans" / f"{shared.name}.yaml"
     documents = [manifest_text(batch) for _, batch in batches(plan, shared, destination, absolute=True)]
     click.echo("---\n".join(documents), nl=False)
-
-
-def _summary(plan: Plan, manifests: list[Path]) -> dict[str, Any]:
-    return {
-        "manifests": [str(path) for path in manifests],
-        "planned": len(plan.items),
-        "with_test": len(plan.tested),
-        "without_test": len(plan.items) - len(plan.tested),
-        "dropped": plan.dropped,
-        "broken": plan.broken,
-    }
-
-
-def _sentence(summary: dict[str, Any], cluster: ForCluster) -> str:
-    counts = (
-        f"{summary['planned']} planned ({summary['with_test']} with a test, {summary['without_test']} without), "
-        f"{len(summary['dropped'])} dropped, {len(summary['broken'])} broken"
-    )
-    command = "kubectl apply -f" if cluster.store else "isobench run"
-    following = "".join(f"\nnext: {command} {path}" for path in summary["manifests"])
-    return counts + following

@@ -18,14 +18,17 @@ Examples:
   isobench publish data/demo.jsonl --repo team/benchmark
   isobench publish data/demo.jsonl --repo team/benchmark --yes
 
-Without --yes nothing is sent: the command shows what would change. The token is read from HF_TOKEN.
+Without --yes nothing is sent: the command shows what would change. The token is read from HF_TOKEN, in the environment
+or in .env beside the configuration.
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--repo", help="user/name on the hub, a URL, or a user; [publish] hf_repo by default.")
-@click.option("--min-records", type=click.IntRange(1), help="Send nothing below so many records.")
+@click.option("--repo", metavar="REPO", help="OWNER/NAME on the hub, a URL, or OWNER; publish.hf_repo by default.")
+@click.option(
+    "--min-records", type=click.IntRange(1), help="Send nothing below so many records; publish.min_records by default."
+)
 @click.option("--public", is_flag=True, help="Create the repository public; private by default.")
 @click.option("--yes", is_flag=True, help="Send; without it this is a dry run.")
 @options.work_root

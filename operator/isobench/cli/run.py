@@ -17,6 +17,8 @@ from isobench.adapters.inputs import unpack
 from isobench.cli import online, options
 from isobench.cli.batch_file import read_batch
 from isobench.cli.closing import print_summary
+from isobench.cli.console import console
+from isobench.cli.item_names import item_called
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.objects import CommitBenchmarkBatch
 from isobench.contracts.reasons import ItemFailure
@@ -24,7 +26,7 @@ from isobench.engine.identity import repo_slug
 from isobench.engine.online import OnlineChoice, chosen
 from isobench.engine.plan import items_of
 from isobench.engine.settings import EffectiveConfiguration
-from isobench.local.batch_state import open_batch
+from isobench.local.batch_state import FAILED, ItemRow, open_batch
 from isobench.local.display import LiveView, json_lines, plain_lines
 from isobench.local.events import Listener
 from isobench.local.executor import Executor
@@ -41,11 +43,15 @@ Examples:
   isobench run batch.yaml
   isobench run batch.yaml --json > events.jsonl
   isobench run batch.yaml --retry failed
+  isobench run batch.yaml --retry 1a2b3c4
   isobench run batch.yaml --new-run
   isobench run batch.yaml --agent-all --iterations 30 --budget-usd 0.5 --timeout-min 20
 
 Stop with Ctrl-C: the running stage is finished first; a second Ctrl-C stops at once. The same command goes on
-where the run was stopped, or killed.
+where the run was stopped, or killed. An item is named as for `isobench show`.
+
+\b
+Exit codes: 0 all done, 1 some items failed, 2 bad input, 130 interrupted.
 """
 
 
@@ -57,7 +63,9 @@ where the run was stopped, or killed.
 @options.container
 @online.options
 @click.option("--new-run", is_flag=True, help="Begin anew instead of going on with this batch's last run.")
-@click.option("--retry", multiple=True, metavar="ITEM", help="Begin this item again, or `failed` ones; repeatable.")
+@click.option(
+    "--retry", multiple=True, metavar="ITEM", help="Begin an item again, or all `failed` ones; may be given repeatedly."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
 def command(
     manifest: Path,
@@ -104,13 +112,14 @@ def run_manifest(
         InvalidInput: the manifest, its inputs, the work root or its image can't be used.
     """
     batch = chosen(read_batch(manifest), agents, settings.configuration.llm.model)
+    dataset = dataset_path(next(items_of(batch)).output, data_dir)
     root.create()
     _require_writable(data_dir)
     with root.alone(), _listener(as_json) as tell:
         supplies = unpack(batch.spec.inputs, manifest, root.inputs)
         slugs = {url: _slug(root, url) for url in {spec.repository.url for spec in items_of(batch)}}
         state = open_batch(root, batch, slugs, now(), fresh=new_run)
-        state.begin_again(retry)
+        state.begin_again([_named(name, state.run.items) for name in retry])
         workbench = Workbench(state, supplies, data_dir, allow_network, container, settings, tell)
         for image in {spec.environment.image for spec in items_of(batch) if container}:
             workbench.container_of(image)  # before anything is fetched
@@ -118,10 +127,10 @@ def run_manifest(
         with _interruptible(executor):
             tally = executor.run()
     if not as_json:
-        print_summary(tally, Console(), state)
+        print_summary(tally, console(), state, dataset)
     if executor.interrupted and tally.unfinished:
         return INTERRUPTED
-    published = batch.spec.publish is None or _publish(batch, data_dir, settings.variables, root)
+    published = batch.spec.publish is None or _publish(batch, dataset, settings.variables, root)
     return 0 if published and not tally.failed and not tally.unfinished else 1
 
 
@@ -132,9 +141,13 @@ def _require_writable(data_dir: Path) -> None:
         raise InvalidInput(str(data_dir), [f"{existing} can't be written; give another --data-dir"])
 
 
-def _publish(batch: CommitBenchmarkBatch, data_dir: Path, variables: Mapping[str, str], root: WorkRoot) -> bool:
+def _named(asked: str, rows: Sequence[ItemRow]) -> str:
+    """What `--retry` names: `failed`, or one item."""
+    return asked if asked == FAILED else item_called(asked, rows, f"--retry {asked}").item_id
+
+
+def _publish(batch: CommitBenchmarkBatch, dataset: Path, variables: Mapping[str, str], root: WorkRoot) -> bool:
     """Publish as the batch asks; the items are done whatever becomes of it."""
-    dataset = dataset_path(next(items_of(batch)).output, data_dir)
     assert batch.spec.publish is not None  # the caller looked
     try:
         report = publish_dataset(dataset, batch.spec.publish, variables, root.temporary)
@@ -155,11 +168,11 @@ def _slug(root: WorkRoot, url: str) -> str:
 
 @contextmanager
 def _listener(as_json: bool) -> Iterator[Listener]:
-    console = Console()
+    terminal = Console()
     if as_json:
         yield json_lines(click.echo)
-    elif console.is_terminal:
-        with LiveView(console).shown() as tell:
+    elif terminal.is_terminal:
+        with LiveView(terminal).shown() as tell:
             yield tell
     else:
         yield plain_lines(click.echo)

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from isobench.adapters.files import read_model
 from isobench.cli import options
+from isobench.cli.console import console
+from isobench.cli.item_names import item_called
 from isobench.cli.story import print_story
-from isobench.contracts.base import InvalidInput
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import Reason
 from isobench.contracts.record import Measurement
@@ -20,25 +21,44 @@ from isobench.engine.workspace import Workspace
 from isobench.local.batch_state import known_runs, read_status, workspace_of
 from isobench.local.work_root import WorkRoot
 
+EPILOG = """
+\b
+Examples:
+  isobench show idna-1d365e17-2f6c0a7b
+  isobench show 1d365e1
+  isobench show 1d365e1 --agent
+  isobench show 1d365e1 --json
 
-@click.command(epilog="\b\nExamples:\n  isobench show idna-1d365e17-2f6c0a7b\n  isobench show 1d365e17 --agent")
+--json prints the item's status, as it stands in a cluster's object.
+"""
+
+
+@click.command(epilog=EPILOG)
 @click.argument("item")
 @options.work_root
 @click.option("--agent", is_flag=True, help="Show what its agent did, step by step.")
 @options.as_json
 def command(item: str, work_root: Path, agent: bool, as_json: bool) -> int:
     """Show ITEM: its name, a part of it, or the beginning of its head commit."""
-    workspace = _find(item, WorkRoot(work_root.absolute()))
+    root = WorkRoot(work_root.absolute())
+    rows = [row for run in known_runs(root) for row in run.items]
+    workspace = workspace_of(root, item_called(item, rows, item))
     status = read_status(workspace)
     if as_json:
         click.echo(json.dumps(status.manifest()))
         return 0
-    console = Console(highlight=False, markup=False)
     if agent:
-        print_story(console, workspace)
-        return 0
+        print_story(console(markup=False), workspace)
+    else:
+        _print_item(console(markup=False), workspace, status)
+    return 0
+
+
+def _print_item(console: Console, workspace: Workspace, status: CommitBenchmarkStatus) -> None:
     console.print(workspace.root.name, style="bold")
-    console.print(str(workspace.root))
+    console.print(f"  folder: {workspace.root}", soft_wrap=True)
+    if status.artifacts.record_uri:
+        console.print(f"  record: {status.artifacts.record_uri}", soft_wrap=True)
     if workspace.prepared.exists():
         _print_commits(console, read_model(workspace.prepared, Prepared))
     _print_stages(console, status)
@@ -46,17 +66,6 @@ def command(item: str, work_root: Path, agent: bool, as_json: bool) -> int:
         measurement = read_model(workspace.timed, Timed).measurement
         if measurement is not None:
             _print_measurement(console, measurement)
-    return 0
-
-
-def _find(item: str, root: WorkRoot) -> Workspace:
-    rows = [row for run in known_runs(root) for row in run.items if item in row.item_id or row.head.startswith(item)]
-    names = sorted({row.item_id for row in rows})
-    if not rows:
-        raise InvalidInput(item, ["no item of that name is recorded here; `isobench status` lists them"])
-    if len(names) > 1:
-        raise InvalidInput(item, [f"could be {', '.join(names[:5])}; give more of the name"])
-    return workspace_of(root, rows[0])
 
 
 def _print_commits(console: Console, prepared: Prepared) -> None:
@@ -64,7 +73,7 @@ def _print_commits(console: Console, prepared: Prepared) -> None:
     console.print(f"{commits.repo}  {commits.instance_id}  {commits.created_at}")
     console.print(f"  {commits.base_commit[:12]} -> {commits.head_commit[:12]}  {commits.subject}")
     for note in prepared.notes:
-        console.print(f"  note: {note}")
+        console.print(f"  note: {note}", soft_wrap=True)
 
 
 def _print_stages(console: Console, status: CommitBenchmarkStatus) -> None:
@@ -99,8 +108,9 @@ def _print_measurement(console: Console, measurement: Measurement) -> None:
         control = measurement.control
         interval = f"[{control.ci_low:.4g}, {control.ci_high:.4g}]"
         table.add_row("base:control", "", f"{control.speedup:.4g}x", interval, str(control.pairs))
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     if measurement.reason:
-        console.print(f"{measurement.reason}: {measurement.reason.consequence.advice}", style="yellow")
+        console.print(f"next: {measurement.reason}: {measurement.reason.consequence.advice}", style="yellow")
     for note in measurement.notes:
-        console.print(f"  note: {note}")
+        console.print(f"  note: {note}", soft_wrap=True)

@@ -26,7 +26,10 @@ def print_story(console: Console, workspace: Workspace) -> None:
         InvalidInput: no agent was given this item.
     """
     if not workspace.prompt.exists():
-        raise InvalidInput(workspace.root.name, ["no agent was started on it; `isobench show` says why"])
+        problem = (
+            "no agent was started on it: one is by `isobench run BATCH --agent-all`; `isobench show` has its stages"
+        )
+        raise InvalidInput(workspace.root.name, [problem])
     asked = read_model(workspace.prompt, Assignment)
     console.print(f"{asked.kind}{f' with {asked.model}' if asked.model else ''} on {asked.branch}", style="bold")
     console.print(f"  may change {', '.join(asked.targets)}")
