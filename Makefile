@@ -82,8 +82,8 @@ cluster-status: setup  ## Say what runs, what is missing, and where things are.
 cluster-images: setup  ## Build the images offline-capable for the test cluster, and load them if it is up.
 	@$(CLUSTER_COMMAND) images
 
-test-cluster: setup  ## The tests on the cluster; needs root.
-	@scripts/test_cluster.sh $(BIN)
+test-cluster: setup  ## The tests on the cluster; needs root. On another one: KUBECONFIG=... (REGISTRY, TAG, STORE).
+	@scripts/test_cluster.sh $(BIN) $(if $(filter command,$(origin KUBECONFIG)),$(KUBECONFIG))
 
 # Builds beside the other tests, and below them, what the cluster's tests would wait for.
 cluster-ahead: setup

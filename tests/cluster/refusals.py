@@ -24,7 +24,7 @@ def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "isobench.dev/v1alpha1",
         "kind": kind,
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {"name": name},
         "spec": copy.deepcopy(spec),
     }
 

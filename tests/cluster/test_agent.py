@@ -25,6 +25,8 @@ from isobench.controller.jobs.containers import Pod, worker
 from isobench.controller.jobs.resources import SUPERVISOR
 from isobench.controller.settings import ControllerSettings
 
+pytestmark = pytest.mark.own_cluster("the harness's node, network or servers")
+
 PORT = 8089
 PROVIDER = "model-server"
 SECRET = "model-key"

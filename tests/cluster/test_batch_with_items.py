@@ -14,6 +14,8 @@ from isobench.contracts.status import Cost, StageName
 from isobench.controller.api_errors import Unavailable
 from isobench.controller.kinds import BATCHES, CONFIG_MAPS, ITEMS
 
+pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
+
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 FIRST, SECOND = "demo-000-0000000", "demo-001-0000000"
 

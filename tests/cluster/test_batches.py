@@ -11,6 +11,8 @@ from isobench.contracts.reasons import Reason
 from isobench.controller.api_errors import Unavailable
 from isobench.controller.kinds import BATCHES, CONFIG_MAPS, EVENTS, ITEMS, JOBS
 
+pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
+
 RECORDED = (Reason.RECORDED, 0.0)
 EXPORTED = '{"succeeded": true, "message": "3 records"}'
 

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -30,11 +29,8 @@ MINUTES = 60.0
 def history(cluster, tmp_path):
     """A history of known commits on the cluster's git server, and its address there."""
     written = write_history(tmp_path / "swift")
-    key = secrets.token_hex(4)
-    repository = cluster.git_folder / key / "fast" / "swift.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", written.path, repository], check=True)
-    yield written, f"{cluster.git_url}/{key}/fast/swift.git"
-    shutil.rmtree(cluster.git_folder / key)
+    with cluster.serve(written.path) as url:
+        yield written, url
 
 
 @pytest.fixture
@@ -89,16 +85,16 @@ def test_with_roles_only_a_tenant_is_served_behind_the_charts_policies(cluster, 
     tenants = [{"namespace": team, "create": True, "quota": {"pods": "20"}}]
     chosen = {"scope": "tenants", "tenants": tenants, "crds": {"install": False}}
     try:
-        with installed(cluster.plane.kubeconfig, kubectl, **chosen) as made:
+        with installed(cluster, **chosen) as made:
             assert "Recorded" in made.test("--timeout=500s")
             assert made.namespace not in kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
     finally:
         kubectl("delete", "namespace", team, "--wait=false")
 
 
-def test_a_benchmark_in_flight_survives_an_upgrade_and_a_rollback(release, held, kubectl, namespace):
-    adopt_definitions(kubectl, release)  # another test's release may have had them since
-    release.upgrade(values(release, workers=3))
+def test_a_benchmark_in_flight_survives_an_upgrade_and_a_rollback(cluster, release, held, kubectl, namespace):
+    adopt_definitions(cluster, release)  # another test's release may have had them since
+    release.upgrade(values(cluster, release, workers=3))
     rolled_out(kubectl, release)
     release.rollback()
     rolled_out(kubectl, release)
@@ -112,8 +108,8 @@ def test_a_benchmark_in_flight_survives_an_upgrade_and_a_rollback(release, held,
 @pytest.fixture
 def team(cluster, kubectl):
     """The namespace of README's team, with the store's keys; the release of README is gone at the end."""
-    made = Release(Chart(helm_program()), cluster.plane.kubeconfig)
-    adopt_definitions(kubectl, made)
+    made = Release(Chart(helm_program()), cluster.kubeconfig)
+    adopt_definitions(cluster, made)
     kubectl("create", "namespace", TEAM)
     keys = [f"--from-literal={name}={value}" for name, value in cluster.s3_credentials.items()]
     kubectl("create", "secret", "generic", STORE_SECRET, "--namespace", TEAM, *keys)
@@ -123,6 +119,7 @@ def team(cluster, kubectl):
     kubectl("delete", "namespace", TEAM, made.namespace, "--wait=false")
 
 
+@pytest.mark.own_cluster("a cluster without another release")
 def test_readmes_commands_come_to_records_and_uninstalling_leaves_them(
     cluster, release, team, asked, history, kubectl, s3, namespace, tmp_path
 ):
@@ -132,7 +129,7 @@ def test_readmes_commands_come_to_records_and_uninstalling_leaves_them(
     (tmp_path / "batch.yaml").write_text(yaml.safe_dump(kind | {"spec": spec}))
     (tmp_path / "charts").symlink_to(Path(__file__).parents[2] / "charts")
     variables = {
-        "KUBECONFIG": str(cluster.plane.kubeconfig),
+        "KUBECONFIG": str(cluster.kubeconfig),
         "PATH": f"{binaries.folder()}:{os.environ['PATH']}",
     }
     command = ["bash", "-euo", "pipefail", "-c", ON_A_CLUSTER]

@@ -11,6 +11,7 @@ from cluster.policy_agent import DELAY
 from cluster.waiting import wait_until
 
 IMAGE = "isobench-environment:dev"
+own_cluster = pytest.mark.own_cluster("the harness's node, network or servers")
 DENY = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -33,6 +34,7 @@ def _images(cluster):
     cluster.load_images()
 
 
+@own_cluster
 def test_a_restricted_pod_runs_and_its_volume_is_made_and_removed(cluster, namespace, kubectl):
     claim = {
         "apiVersion": "v1",
@@ -57,6 +59,7 @@ def test_a_pod_that_is_not_restricted_is_refused(namespace, kubectl):
     assert "violates PodSecurity" in kubectl("apply", "-n", namespace, "-f-", input=json.dumps(pod), check=False)
 
 
+@own_cluster
 def test_a_policy_holds_from_the_first_instruction_on(cluster, namespace, kubectl):
     kubectl("apply", "-n", namespace, "-f-", input=json.dumps(DENY))
     asked = python_pod(f"{CONNECT}    print(reached('{cluster.profile.address}', 7070), reached('10.96.0.1', 443))")
@@ -64,6 +67,7 @@ def test_a_policy_holds_from_the_first_instruction_on(cluster, namespace, kubect
     assert output(kubectl, namespace, asked) == "False False"
 
 
+@own_cluster
 def test_a_policy_can_be_enforced_late(cluster, namespace, kubectl):
     kubectl("annotate", "namespace", namespace, f"{DELAY}=never")
     kubectl("apply", "-n", namespace, "-f-", input=json.dumps(DENY))
@@ -79,6 +83,7 @@ def test_a_policy_can_be_enforced_late(cluster, namespace, kubectl):
     assert ended(kubectl, namespace) == "True\nclosed"
 
 
+@own_cluster
 def test_nothing_in_the_cluster_reaches_this_machine(cluster, namespace, kubectl):
     with socket.create_server((cluster.profile.ends[0], 0)) as server:
         here, port = server.getsockname()
@@ -86,6 +91,7 @@ def test_nothing_in_the_cluster_reaches_this_machine(cluster, namespace, kubectl
         assert output(kubectl, namespace, python_pod(f"{CONNECT}    print(reached('{here}', {port}))")) == "False"
 
 
+@own_cluster
 def test_service_names_are_known_to_pods(namespace, kubectl):
     pod = python_pod("import socket; print(socket.gethostbyname('kubernetes.default.svc.cluster.local'))")
     assert output(kubectl, namespace, pod) == "10.96.0.1"
@@ -96,12 +102,14 @@ def test_the_store_keeps_what_it_is_given(s3, namespace):
     assert s3.get_object(Bucket="isobench", Key=f"{namespace}/a")["Body"].read() == b"bytes"
 
 
+@own_cluster
 def test_starting_a_cluster_that_is_up_changes_nothing(cluster):
     before = (cluster.folder / "pid").read_text()
     cluster.up()
     assert (cluster.folder / "pid").read_text() == before
 
 
+@pytest.mark.own_cluster("an API server to spoil")
 def test_the_api_server_alone_keeps_its_objects_over_a_restart(api: Access):
     api.kubectl("create", "namespace", "kept")
     api.stop("kube-apiserver")

@@ -10,6 +10,11 @@ from isobench.contracts.objects import BatchSpec
 from isobench.contracts.spec import CommitBenchmarkSpec
 
 
+@pytest.fixture(scope="module")
+def kinds(kinds_anywhere):
+    return kinds_anywhere
+
+
 def apply(kinds, *objects, verb="create", dry=False):
     """What kubectl says of ``objects``, taken or not."""
     documents = "\n---\n".join(map(json.dumps, objects))

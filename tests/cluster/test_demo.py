@@ -12,6 +12,8 @@ from cluster import binaries
 from cluster.conftest import BUCKET
 from cluster.waiting import wait_until
 
+pytestmark = pytest.mark.own_cluster("the harness's node, network or servers")
+
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "config" / "samples" / "batch-demo.yaml"
 MEASURED = {"duration_changes", "human_performance", "version", "measurement"}

@@ -12,6 +12,8 @@ from isobench.contracts.status import StageName
 from isobench.controller.clock import ServerClock
 from isobench.controller.kinds import ITEMS, JOBS, PODS, Kind
 
+pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
+
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 ONLINE = {"mode": "online", "agent": {"enabled": True, "kind": "command", "command": ["true"], "budgetUsd": 1.0}}
 QUOTAS = Kind("", "v1", "resourcequotas", "ResourceQuota")

@@ -11,6 +11,8 @@ from isobench.contracts.status import StageName
 from isobench.controller.api_errors import Invalid
 from isobench.controller.kinds import CLAIMS, EVENTS, ITEMS, JOBS
 
+pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
+
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 ONLINE = {"mode": "online", "agent": {"enabled": True, "kind": "command", "command": ["true"], "budgetUsd": 1.0}}
 

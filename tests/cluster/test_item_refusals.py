@@ -1,8 +1,12 @@
 """What an item is refused on a real API server, in a sentence: a spec, a network policy, a silent canary."""
 
+import pytest
+
 from cluster.playing import condition_in
 from isobench.contracts.status import StageName
 from isobench.controller.kinds import NETWORK_POLICIES
+
+pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
 
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 

@@ -10,6 +10,8 @@ from isobench.contracts.reasons import Reason
 from isobench.contracts.status import StageName
 from isobench.controller.kinds import CLAIMS, EVENTS, ITEMS
 
+pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
+
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 
 

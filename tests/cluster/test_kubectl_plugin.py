@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,12 @@ from cluster import binaries
 from cluster.refusals import batch, item
 
 ROOT = Path(__file__).parents[2]
-NAMESPACE = "plugin"
+NAMESPACE = f"test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="module")
+def kinds(kinds_anywhere):
+    return kinds_anywhere
 
 
 def condition(status, reason, message=""):
@@ -58,7 +64,8 @@ def plugin(kinds, tmp_path_factory):
         command = ["kubectl", "isobench", *arguments, "-n", NAMESPACE]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    return run
+    yield run
+    kinds.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def _batch_status():

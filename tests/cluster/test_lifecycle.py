@@ -10,6 +10,8 @@ from cluster.binaries import Missing
 from cluster.cluster import Cluster
 from cluster.profiles import Profile
 
+pytestmark = pytest.mark.own_cluster("the harness's node, network or servers")
+
 TRIAL = Profile("trial", 3, real=True)
 
 

@@ -14,6 +14,8 @@ from cluster.playing import Stage, condition_in, item_operator
 from cluster.second_node import second_node
 from cluster.test_one_item import MINUTE, ended, running, world  # noqa: F401 - a fixture, too
 
+pytestmark = pytest.mark.own_cluster("the harness's node, network or servers")
+
 
 @pytest.fixture
 def only_the_second(kubectl):

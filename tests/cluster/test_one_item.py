@@ -5,9 +5,6 @@ All of them run at the same time, and what became of them is looked at afterward
 
 import asyncio
 import json
-import secrets
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -55,7 +52,7 @@ class World:
 
     def canary(self):
         """The address of somebody who answers whoever may connect, as the chart installs it."""
-        settings = ControllerSettings()
+        settings = ControllerSettings(**self.cluster.settings)
         container = worker("stage", "canary", json.dumps({"port": CANARY_PORT}), settings, SUPERVISOR)
         pod = Pod([container], {"app": "canary"}, seconds=3600).manifest(settings)
         manifest = {"apiVersion": "v1", "kind": "Pod"} | pod | {"metadata": {"name": "canary"}}
@@ -70,13 +67,10 @@ def world(cluster, kubectl, tmp_path_factory):
     """A namespace, and a repository of a project whose commits are known."""
     cluster.load_images()
     kubectl("apply", "--filename", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    kubectl("wait", "--for=condition=Established", "--filename", str(ROOT / "crds"), "--timeout=60s")
     history = write_history(tmp_path_factory.mktemp("swift") / "swift")
-    name = f"{secrets.token_hex(4)}/fast/swift.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", history.path, cluster.git_folder / name], check=True)
-    with a_namespace(cluster) as namespace:
-        yield World(cluster, namespace, kubectl, history, f"{cluster.git_url}/{name}")
-    shutil.rmtree(cluster.git_folder / name.partition("/")[0])
+    with cluster.serve(history.path) as url, a_namespace(cluster) as namespace:
+        yield World(cluster, namespace, kubectl, history, url)
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +78,9 @@ def told(world):
     """The items by name, as they are in the end."""
 
     async def played():
-        kubeconfig, namespace = world.cluster.plane.kubeconfig, world.namespace
-        shared = {"canary_address": world.canary(), "api_server_address": f"{world.cluster.profile.address}:6443"}
+        kubeconfig, namespace = world.cluster.kubeconfig, world.namespace
+        addresses = {"canary_address": world.canary(), "api_server_address": world.cluster.api_server_address}
+        shared = world.cluster.settings | addresses
         impatient = shared | {"controller_name": namespace, "pull_seconds": 1}
         hasty = shared | {"controller_name": HASTY, "release": HASTY, "pending_seconds": 1}
         async with (
@@ -124,7 +119,8 @@ async def recorded(stage, world):
 
 async def on_a_shared_claim(stage, world):
     size = {"requests": {"storage": "1Gi"}}
-    claim = {"metadata": {"name": "shared"}, "spec": {"accessModes": ["ReadWriteMany"], "resources": size}}
+    # A volume of one node will do: this cluster has one, or its provisioner knows no other.
+    claim = {"metadata": {"name": "shared"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": size}}
     await stage.admin.create(CLAIMS, stage.namespace, claim)
     await stage.create("on-a-shared-claim", **world.asked(workspace={"claimName": "shared"}))
     return await ended(stage, "on-a-shared-claim")

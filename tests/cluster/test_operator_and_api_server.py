@@ -11,6 +11,8 @@ from cluster.operating import administrator, an_item, eventually, new_namespace,
 from isobench.controller.api_errors import AlreadyExists, Conflict, Invalid, Unavailable
 from isobench.controller.kinds import EVENTS, ITEMS, LEASES, Key
 
+pytestmark = pytest.mark.own_cluster("an API server to spoil")
+
 
 @pytest.fixture(scope="module")
 def proxy(kinds, tmp_path_factory):

@@ -7,6 +7,8 @@ import pytest
 
 from cluster.operator_kills import campaign
 
+pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
+
 KILLS, ITEMS, SEED = 10, 12, 2026
 
 

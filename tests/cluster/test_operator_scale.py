@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.own_cluster("the harness's node, network or servers")
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "bench" / "operator_scale.py"
 ITEMS = "4"
 

@@ -11,6 +11,11 @@ COUNT = 5000
 
 
 @pytest.fixture(scope="module")
+def kinds(kinds_anywhere):
+    return kinds_anywhere
+
+
+@pytest.fixture(scope="module")
 def planned(tmp_path_factory):
     """What `isobench plan` prints for so many commits; nothing of the repository is read."""
     folder = tmp_path_factory.mktemp("plan")

@@ -17,7 +17,6 @@ from building.attempts import FASTER, SEEDED
 from building.bench import Bench
 from building.items import NOON
 from building.pods import status_after
-from building.repositories import git_bytes
 from building.swift_history import write_history
 from cluster.conftest import BUCKET, STORE_SECRET, a_namespace
 from cluster.waiting import wait_until
@@ -39,7 +38,6 @@ from isobench.engine.termination import parse
 PREPARE, _, _, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 MEASURED = {"duration_changes", "human_performance", "version", "measurement", "api_manifest_paths"}
 QUICK = {"warmup": 0, "minPairs": 8, "maxPairs": 8, "memoryMib": 512, "scratchMib": 64}
-API_SERVER = "10.96.0.1:443"
 OPENS_A_SOCKET = """
 import hashlib, json, socket, time
 import swift
@@ -127,15 +125,14 @@ def swift(tmp_path_factory):
 @pytest.fixture(scope="module")
 def url(cluster, swift):
     """Where the cluster's git server has the history."""
-    place = f"{secrets.token_hex(4)}/fast/swift.git"
-    git_bytes(swift.path, "clone", "--quiet", "--bare", str(swift.path), str(cluster.git_folder / place))
-    return f"{cluster.git_url}/{place}"
+    with cluster.serve(swift.path) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
-def canary(namespace, kubectl):
+def canary(cluster, namespace, kubectl):
     """A canary like the release's."""
-    settings = ControllerSettings()
+    settings = ControllerSettings(**cluster.settings)
     pod = Pod([worker("stage", "canary", json.dumps({"port": 8080}), settings, SUPERVISOR)], {}, seconds=3600)
     manifest = {"apiVersion": "v1", "kind": "Pod"} | pod.manifest(settings) | {"metadata": {"name": "canary"}}
     kubectl("apply", "-n", namespace, "-f-", input=json.dumps(manifest))
@@ -164,8 +161,9 @@ def prepared(cluster, namespace, kubectl, s3, swift, url, canary):
         volume = claim(Item.read(item), "isobench")
         assert volume is not None
         del volume["metadata"]["ownerReferences"]
-        addresses = Addresses(api_server=API_SERVER, canary=canary)
-        attempts = Attempts(kubectl, namespace, item, addresses, ControllerSettings(isolation_seconds=10))
+        addresses = Addresses(api_server=cluster.api_server_address, canary=canary)
+        settings = ControllerSettings(isolation_seconds=10, **cluster.settings)
+        attempts = Attempts(kubectl, namespace, item, addresses, settings)
         attempts.apply(volume)
         attempts.apply(deny_all(namespace))
         ended = attempts.run(PREPARE)
@@ -189,7 +187,7 @@ def record_of(attempts, s3, namespace):
     def record_of(created: datetime = NOON, **changes: Any) -> dict[str, Any]:
         timed = attempts.run(TIMING, **changes)
         assert timed.succeeded, timed
-        assert f"API server ({API_SERVER})" in timed.facts["isolation"]
+        assert f"API server ({attempts.addresses.api_server})" in timed.facts["isolation"]
         collected = attempts.run(COLLECT, status_after(PREPARE, TIMING), created=created, **changes)
         assert collected.succeeded, collected
         key = f"{namespace}/{item_prefix(attempts.item(created).run_id, 'swift')}/record.json"
@@ -230,9 +228,10 @@ def test_a_socket_is_opened_where_the_filter_was_waived_and_the_record_says_so(r
     assert measurement["isolation"]["before"]["sockets"] == "loopback"
 
 
-def test_an_agents_attempt_is_built_timed_beside_the_others_and_recorded(prepared, s3):
+def test_an_agents_attempt_is_built_timed_beside_the_others_and_recorded(prepared, s3, cluster):
     command = ["sh", "-c", f"cat /proc/*/environ; {FASTER}"]
-    agent = {"enabled": True, "kind": "command", "command": command, "image": ControllerSettings().environment_image}
+    image = ControllerSettings(**cluster.settings).environment_image
+    agent = {"enabled": True, "kind": "command", "command": command, "image": image}
     asked = agent | {"timeoutMinutes": 5, "requireHumanSpeedup": False}
     item = prepared("attempted", mode="online", agent=asked, test={"inline": SEEDED})
     for stage in (AGENT, BUILD_AGENT, TIMING):

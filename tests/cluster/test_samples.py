@@ -27,6 +27,11 @@ USES = {
 }
 
 
+@pytest.fixture(scope="module")
+def kinds(kinds_anywhere):
+    return kinds_anywhere
+
+
 def documents(sample):
     return [found for found in yaml.safe_load_all(sample.read_text(encoding="utf-8")) if found]
 

@@ -4,8 +4,12 @@ import asyncio
 import signal
 from contextlib import contextmanager
 
+import pytest
+
 from cluster.operating import OperatorProcess, administrator, an_item, eventually, new_namespace
 from isobench.controller.kinds import ITEMS
+
+pytestmark = pytest.mark.own_cluster("an API server to spoil")
 
 SOON = "5"  # seconds until a silent leader is followed
 
