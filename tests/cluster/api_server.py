@@ -56,24 +56,28 @@ class Access:
 
 
 @contextmanager
-def api_server(folder: Path | None = None) -> Iterator[Access]:
-    """A new API server that knows nothing but Kubernetes itself; its files are in ``folder``, or a short-lived one."""
+def api_server(folder: Path | None = None, *, audited: str | None = None) -> Iterator[Access]:
+    """A new API server that knows nothing but Kubernetes itself; its files are in ``folder``, or a short-lived one.
+
+    What the group ``audited`` asks of it is written down.
+    """
     programs = binaries.ensure(("etcd", "kube-apiserver"))
     with ExitStack() as ending:
         place = folder or Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobench-api-")))
-        access = _started(place, programs)
+        access = _started(place, programs, audited)
         ending.callback(shutil.rmtree, access.plane.folder, ignore_errors=True)
         for name in ("etcd", "kube-apiserver"):
             ending.callback(access.keeper.stop, name)
         yield access
 
 
-def _started(folder: Path, programs: Path, tries: int = 5) -> Access:
+def _started(folder: Path, programs: Path, audited: str | None, tries: int = 5) -> Access:
     """Another process may take a port before the API server does: then once more with others."""
     *ports, etcd, peer = _free_ports(3)
     place = folder / f"api-{ports[0]}"
     place.mkdir(parents=True)
-    plane, keeper = ControlPlane(place, programs, "127.0.0.1", ports[0], (etcd, peer)), Children(place)
+    plane = ControlPlane(place, programs, "127.0.0.1", ports[0], (etcd, peer), audited=audited)
+    keeper = Children(place)
     plane.write_files()
     keeper.start(plane.etcd())
     keeper.start(plane.api_server())
@@ -84,7 +88,7 @@ def _started(folder: Path, programs: Path, tries: int = 5) -> Access:
         keeper.stop("etcd")
         if tries == 1:
             raise
-        return _started(folder, programs, tries - 1)
+        return _started(folder, programs, audited, tries - 1)
     return Access(plane, keeper)
 
 

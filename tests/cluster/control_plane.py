@@ -36,6 +36,13 @@ class ControlPlane:
     port: int
     etcd_ports: tuple[int, int] = (2379, 2380)
     nodes: tuple[str, ...] = ()
+    audited: str | None = None
+    """The group whose requests are written down."""
+
+    @property
+    def audit_log(self) -> Path:
+        """One request a line, once the API server has answered it."""
+        return self.folder / "audit.log"
 
     @property
     def url(self) -> str:
@@ -107,7 +114,16 @@ class ControlPlane:
             "allow-privileged": "true",
             "shutdown-delay-duration": "0s",
         }
-        return Program("kube-apiserver", self._command("kube-apiserver", options))
+        return Program("kube-apiserver", self._command("kube-apiserver", options | self._auditing()))
+
+    def _auditing(self) -> dict[str, object]:
+        if self.audited is None:
+            return {}
+        rules = [{"level": "Metadata", "userGroups": [self.audited]}, {"level": "None"}]
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules}
+        place = self.folder / "audit-policy.json"
+        place.write_text(json.dumps(policy))
+        return {"audit-policy-file": place, "audit-log-path": self.audit_log}
 
     def controller_manager(self, requests_a_second: int = 20) -> Program:
         """The controllers of Jobs, claims, namespaces and the rest; 20 requests a second is their default limit."""
