@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -195,8 +196,9 @@ def test_what_is_asked_for_again_after_a_restart_does_not_spend_what_was_held_be
     assert after == ([3], [(3, 3)])
 
 
-def test_what_is_asked_for_again_waits_until_the_ledger_is_written(kinds, monkeypatch):
+def test_what_is_asked_for_again_says_that_it_waits_until_the_ledger_is_written(kinds, monkeypatch):
     without_pauses(monkeypatch)
+    monkeypatch.setattr("isobench.controller.items.LATE_SETTLED", timedelta(seconds=0.5))
 
     async def played():
         async with (
@@ -216,13 +218,20 @@ def test_what_is_asked_for_again_waits_until_the_ledger_is_written(kinds, monkey
             monkeypatch.setattr(parts.api, "put_status", is_late)
             await end_without_success(stage)
             await ask_again(stage)
-            await asyncio.sleep(1)
+            waits = await stage.until(lambda status: status.get("waiting"), FIRST)
             early, late = await stage.jobs(), False
             await stage.job(AGENT, 2, FIRST)
             batch = await stage.admin.get(BATCHES, stage.namespace, "demo")
-            return early, batch["status"]["ledger"], await account_of(stage)
+            return waits["status"], early, await stage.item(FIRST), batch["status"]["ledger"], await account_of(stage)
 
-    early, (row,), account = asyncio.run(played())
+    waits, early, after, (row,), account = asyncio.run(played())
+    assert waits["waiting"]["why"] == "Budget"
+    assert waits["waiting"]["message"] == (
+        "the ledger of the batch demo still holds money for the try before, and is written first; "
+        "`kubectl describe cbb demo` may say why"
+    )
+    assert condition_in(waits)["status"] == "False", "it looks ended until it begins again"
     assert "agent-2" not in early
+    assert "waiting" not in after["status"]
     assert (row["spentUsd"], row["reservedUsd"]) == (3, 3)
     assert account == ([3], [(3, 3)])
