@@ -1,7 +1,7 @@
 """The stages of one batch on this machine: each with the ports that it reaches the outside world by."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -9,17 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from isobench.adapters.agents.supervisor import Supervisor
 from isobench.adapters.dataset import DatasetFile
 from isobench.adapters.files import read_model
 from isobench.adapters.git.repositories import RepoManager
 from isobench.adapters.inputs import Supplies
-from isobench.adapters.isolation.container_engine import Engine
-from isobench.adapters.isolation.containers import Container, open_container, open_engine
-from isobench.adapters.isolation.probe_archive import build_probe
-from isobench.adapters.isolation.probe_runner import ProbeRunner
-from isobench.adapters.isolation.sandbox import Sandbox, open_sandbox
-from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
+from isobench.adapters.isolation.containers import Container
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.reasons import ItemFailure
@@ -34,6 +28,7 @@ from isobench.engine.settings import EffectiveConfiguration
 from isobench.local.batch_budget import BatchBudget, open_budget
 from isobench.local.batch_state import BatchState, Item
 from isobench.local.events import Listener, StageProgress, progress_of
+from isobench.local.places import Places
 from isobench.local.turns import Turns
 from isobench.stages import build_agent, collect, prepare, timing, validate
 from isobench.stages.attempt import refused
@@ -56,11 +51,13 @@ class Workbench:
     tell: Listener
     _budget: BatchBudget = field(init=False)
     _turns: Turns = field(init=False)
+    _places: Places = field(init=False)
 
     def __post_init__(self) -> None:
         """Learn what was spent before any item can spend more."""
         self._budget = open_budget(self.state)
         self._turns = Turns(self.state.batch.spec.agent_parallelism)
+        self._places = Places(self.state.root, self.allow_network)
 
     def plan_of(self, item: Item) -> ItemPlan:
         """The stages that ``item`` passes here."""
@@ -73,9 +70,7 @@ class Workbench:
         Raises:
             InvalidInput: no engine works here, no image is named, or it is not here.
         """
-        if image not in self._containers:
-            self._containers[image] = open_container(self._engine, image, self.state.root.path)
-        return self._containers[image]
+        return self._places.container(image)
 
     def run_stage(self, item: Item, request: StageRequest) -> StageResult:
         """Do one attempt at one stage; what keeps it from being set up ends the attempt, never the batch."""
@@ -95,7 +90,7 @@ class Workbench:
             return refused(request, error, started, now())
 
     def _prepare(self, item: Item, request: StageRequest) -> StageResult:
-        container = self.container_of(item.spec.environment.image) if self.container else None
+        image = self.container_of(item.spec.environment.image).image.identity if self.container else None
         dataset = self._dataset(item.spec)
 
         def tell(text: str) -> None:
@@ -114,8 +109,8 @@ class Workbench:
         )
         building = BuildPorts(
             workspace=item.workspace,
-            builder=container.builder() if container else self._builder,
-            image=container.image.identity if container else None,
+            builder=self._places.builder(image),
+            image=image,
             tell=tell,
         )
         ports = prepare.PreparePorts(clock=now, fetch=fetching, build=building)
@@ -147,7 +142,8 @@ class Workbench:
 
         llm = LLMConfigManager(self.settings.configuration, self.settings.variables)
         bench = AgentBench(self.state.root, llm, self.supplies, self._budget, self._turns, now, self.container)
-        ports = bench.ports(item, lambda: self._repository(item.spec.repository), self._supervisor, self._probe)
+        places, repository = self._places, lambda: self._repository(item.spec.repository)
+        ports = bench.ports(item, repository, places.supervisor, places.probe)
         return agent.run(request, ports)
 
     def _build_agent(self, item: Item, request: StageRequest) -> StageResult:
@@ -158,9 +154,9 @@ class Workbench:
             clock=now,
             trees=self.state.root.trees,
             rooms=self.state.root.agents,
-            builder=self.container_of(image).builder() if image else self._builder,
+            builder=self._places.builder(image),
             probe=timing_ports.probe,
-            supervisor=self._supervisor,
+            supervisor=self._places.supervisor,
             cores=timing_ports.cores,
             progress=timing_ports.progress,
         )
@@ -193,7 +189,7 @@ class Workbench:
         return timing.TimingPorts(
             workspace=item.workspace,
             clock=now,
-            probe=lambda prepared: ProbeRunner(self._probe, self._sandbox(item, prepared.image)),
+            probe=lambda prepared: self._places.probe_runner(prepared.image, item.workspace),
             cores=highest_cores(item.spec.timing.cores, os.sched_getaffinity(0)),
             progress=progress,
         )
@@ -217,36 +213,6 @@ class Workbench:
 
     @cached_property
     def _datasets(self) -> dict[Path, DatasetFile]:
-        return {}
-
-    @cached_property
-    def _builder(self) -> EnvironmentBuilder:
-        return EnvironmentBuilder(self.state.root.path, find_uv())
-
-    def _sandbox(self, item: Item, image: str | None) -> Sandbox:
-        """Arms are timed where they were built: on this machine, or in the very image that `prepare` used."""
-        if image is None:
-            return open_sandbox(allow_network=self.allow_network)
-        root, workspace = self.state.root, item.workspace
-        readable = [root.trees, root.environments, workspace.scripts, self._probe]
-        return self.container_of(image).sandbox(readable, writable=[workspace.probes])
-
-    def _supervisor(self, prepared: Prepared, readable: Sequence[Path], writable: Sequence[Path]) -> Supervisor:
-        if prepared.image is None:
-            return Supervisor(self._probe, open_sandbox(allow_network=self.allow_network))
-        sandbox = self.container_of(prepared.image).sandbox([*readable, self._probe], writable)
-        return Supervisor(self._probe, sandbox)
-
-    @cached_property
-    def _probe(self) -> Path:
-        return build_probe(self.state.root.probe)
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return open_engine(self.state.root.containers)
-
-    @cached_property
-    def _containers(self) -> dict[str | None, Container]:
         return {}
 
 
