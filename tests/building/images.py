@@ -8,10 +8,14 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from isobench.adapters.isolation.container_engine import Engine
+import pytest
+
+from isobench.adapters.isolation.container_engine import Engine, find_engine
 from isobench.adapters.python.environments import find_uv
+from isobench.local.work_root import WorkRoot
 
 PYTHON = Path("/opt/python")
 """Where the image has its Python: somewhere else than this machine."""
@@ -42,6 +46,19 @@ def write_image(archive: Path, *, python: bool = True) -> Path:
 def load_image(engine: Engine, archive: Path, name: str) -> None:
     """Make the tree in ``archive`` an image called ``name`` in the engine's storage."""
     subprocess.run(engine.command("import", f"--change=ENV PATH={PATH}", str(archive), name), check=True)
+
+
+@contextmanager
+def root_with_image(folder: Path, archive: Path, name: str) -> Iterator[WorkRoot]:
+    """A work root whose engine has the tree in ``archive`` as an image; afterwards TMPDIR is what it was."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", os.environ.get("TMPDIR", "/tmp"))
+        root = WorkRoot(folder)
+        root.create()
+        engine = find_engine(root.containers)
+        assert engine is not None, "these tests need podman: scripts/install_test_tools.sh"
+        load_image(engine, archive, name)
+        yield root
 
 
 def _add_python(tar: tarfile.TarFile) -> Iterator[Path]:

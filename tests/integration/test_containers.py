@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from building.command_line import CommandLine
-from building.images import PYTHON, load_image, write_image
+from building.images import PYTHON, load_image, root_with_image, write_image
 from building.items import manifest, template
 from building.projects import write_pip, write_project
 from building.swift_history import TEST, write_history
@@ -22,7 +22,6 @@ from isobench.adapters.isolation.containers import Container, open_container
 from isobench.adapters.python.built_environment import BuildRequest
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.spec import EnvironmentSpec
-from isobench.local.work_root import WorkRoot
 
 pytestmark = pytest.mark.slow
 
@@ -39,16 +38,8 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, archive):
-    """A work root whose engine has the image."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("TMPDIR", os.environ.get("TMPDIR", "/tmp"))
-    root = WorkRoot(tmp_path_factory.mktemp("contained") / "work")
-    root.create()
-    engine = find_engine(root.containers)
-    assert engine is not None, "these tests need podman: scripts/install_test_tools.sh"
-    load_image(engine, archive, IMAGE)
-    yield root
-    patch.undo()
+    with root_with_image(tmp_path_factory.mktemp("contained") / "work", archive, IMAGE) as root:
+        yield root
 
 
 @pytest.fixture(scope="module")

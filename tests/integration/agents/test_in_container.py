@@ -1,15 +1,12 @@
 """An agent in a container of its image: confined as on this machine, with its room and nothing else of it."""
 
-import os
-
 import pytest
 
-from building.images import load_image, write_image
+from building.images import root_with_image, write_image
 from isobench.adapters.agents.supervisor import Bounds, Kept, Supervisor
 from isobench.adapters.isolation.container_engine import find_engine
 from isobench.adapters.isolation.containers import open_container
 from isobench.adapters.isolation.probe_archive import build_probe
-from isobench.local.work_root import WorkRoot
 
 pytestmark = pytest.mark.slow
 
@@ -26,16 +23,9 @@ python3 -c 'import pty; pty.openpty(); print("a terminal")'
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A work root whose engine has the image."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("TMPDIR", os.environ.get("TMPDIR", "/tmp"))
-    root = WorkRoot(tmp_path_factory.mktemp("contained") / "work")
-    root.create()
-    engine = find_engine(root.containers)
-    assert engine is not None, "these tests need podman: scripts/install_test_tools.sh"
-    load_image(engine, write_image(tmp_path_factory.mktemp("image") / "image.tar"), IMAGE)
-    yield root
-    patch.undo()
+    archive = write_image(tmp_path_factory.mktemp("image") / "image.tar")
+    with root_with_image(tmp_path_factory.mktemp("contained") / "work", archive, IMAGE) as root:
+        yield root
 
 
 def test_it_is_kept_in_its_container_as_on_this_machine(root):
