@@ -1,13 +1,15 @@
-"""Measures what the operator costs beside the least that a client could do, on one API server with fake nodes.
+"""Measures what the operator costs beside the least that a client could do, on API servers with fake nodes.
 
-    python scripts/bench/operator_scale.py [--items 300,1000,5000] [--limits raised,default] [--claims own,shared]
+    python scripts/bench/operator_scale.py [--items 300x3,1000x2,5000] [--limits raised,default] [--claims own,shared]
 
-Needs root (the cluster lives in namespaces of its own). Each case runs three times over the same number of items, all
-submitted at once, in fresh namespaces of the same API server: Jobs alone, the floor (a bare client that decides nothing
-and repeats the writes which the operator made for one item), and the operator in a process of its own. Pods end as soon
-as they are placed, so that everything measured is overhead. `limits` are the controller manager's own request limits:
-20 a second by default, raised to 1,000. The observer that takes the times watches in all three. Prints a table and, as
-its last line, the numbers as JSON. With --restart N: how a new operator starts beside N objects instead.
+Needs root (the cluster lives in namespaces of its own). Each case runs three ways over the same number of items, all
+submitted at once: Jobs alone, the floor (a bare client that decides nothing and repeats the writes which the operator
+made for one item), and the operator in a process of its own. `300x3` is 300 items in three rounds: the floor and the
+operator take turns, who begins changes, and medians are told, with the least and the most of the ratio. Each begins
+with a cluster in which nothing has happened yet. Pods end as soon as they are placed, so that everything measured is
+overhead. `limits` are the controller manager's own request limits: 20 a second by default, raised to 1,000. The
+observer that takes the times watches in all three. Prints a table and, as its last line, the numbers as JSON. With
+--restart N: how a new operator starts beside N objects instead.
 """
 
 import argparse
@@ -22,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from scale_cases import Case, Row, measure
 from scale_restart import measure_restart
-from scale_world import world
+from scale_world import refuse_a_used_cluster
 
 _HEAD = (
     "| limits | claim | items | what | items/s | of floor | overhead p50 / p99 ms | reads / writes an item"
@@ -36,7 +38,7 @@ def table(rows: list[Row]) -> str:
 
 
 def _line(row: Row) -> str:
-    floor = "" if row.of_floor is None else f"{row.of_floor:.0%}"
+    floor = "" if row.of_floor is None else f"{row.of_floor:.0%} ({row.of_floor_least:.0%} to {row.of_floor_most:.0%})"
     requests = "" if row.writes is None else f"{row.reads:.1f} / {row.writes:.1f}"
     cpu = "" if row.cpu_seconds is None else f"{row.cpu_seconds:.1f}"
     memory = "" if row.peak_mb is None else f"{row.peak_mb:.0f}"
@@ -49,24 +51,28 @@ def _line(row: Row) -> str:
 
 async def run(asked: argparse.Namespace) -> None:
     """Measure what was asked for."""
-    with world() as cluster:
-        if asked.restart:
-            print(json.dumps(await measure_restart(cluster, asked.restart)))
-            return
-        rows: list[Row] = []
-        for limits in asked.limits.split(","):
-            for claim in asked.claims.split(","):
-                for items in map(int, asked.items.split(",")):
-                    rows += await measure(cluster, Case(limits, claim, items))
-                    print(_line(rows[-1]), file=sys.stderr, flush=True)
-        print(table(rows))
-        print(json.dumps([asdict(row) for row in rows]))
+    if asked.restart:
+        print(json.dumps(await measure_restart(asked.restart)))
+        return
+    rows: list[Row] = []
+    for limits in asked.limits.split(","):
+        for claim in asked.claims.split(","):
+            for items, rounds in map(_items_and_rounds, asked.items.split(",")):
+                rows += await measure(Case(limits, claim, items, rounds))
+                print(_line(rows[-1]), file=sys.stderr, flush=True)
+    print(table(rows))
+    print(json.dumps([asdict(row) for row in rows]))
+
+
+def _items_and_rounds(asked: str) -> tuple[int, int]:
+    items, _, rounds = asked.partition("x")
+    return int(items), int(rounds or 1)
 
 
 def main() -> None:
     """Read the flags and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", default="300,1000,5000")
+    parser.add_argument("--items", default="300x3,1000x2,5000")
     parser.add_argument("--limits", default="raised,default")
     parser.add_argument("--claims", default="own,shared")
     parser.add_argument("--smoke", action="store_true", help="20 items, raised limits, claims of their own")
@@ -74,6 +80,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.smoke:
         asked.items, asked.limits, asked.claims = "20", "raised", "own"
+    refuse_a_used_cluster()
     uvloop.run(run(asked))
 
 

@@ -55,7 +55,8 @@ class Row(NamedTuple):
     found: dict[str, Rate]
     wrong: dict[str, float]
     runs: dict[str, float]
-    coverage: float | None = None
+    coverage: Rate | None = None
+    """How often the interval at the stop held the truth: of the arm where it did least often."""
     live_null: Live | None = None
     live_effect: Live | None = None
 
@@ -109,7 +110,7 @@ def _isobench(null: Replayed, effects: Mapping[str, Replayed], streams: Streams,
         found=found,
         wrong={effect: _share(replayed.trials, "faster") for effect, replayed in effects.items()},
         runs={effect: _runs(replayed.trials) for effect, replayed in everything.items()},
-        coverage=min(statistics.fmean(map(replayed.covers, replayed.trials)) for replayed in everything.values()),
+        coverage=min(replayed.rate(replayed.covers, draw) for replayed in everything.values()),
         live_null=_live([claims(line["verdict"]) for line in streams["live null"]], false),
         live_effect=_live([line["verdict"] == "slower" for line in streams["live effect"]], found["+5%"]),
     )
@@ -169,7 +170,7 @@ def table(conditions: Sequence[Condition]) -> str:
     notes = [
         "isobench's rates are replayed: windows of one interleaved stream at random starts, A/A relabelled within "
         "blocks; `disjoint` windows fit side by side. `bound` is one-sided, 95%. `coverage` is the least over all "
-        "arms. `runs` are timed runs per verdict, control and warm-ups included.",
+        "arms, with its 95% bootstrap. `runs` are timed runs per verdict, control and warm-ups included.",
         *map(_note, conditions),
     ]
     return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + ["", *notes])
@@ -184,7 +185,7 @@ def _cells(condition: Condition, row: Row) -> list[str]:
         f"{false.low:.1%} to {false.high:.1%}",
         f"{false.upper:.1%}",
         str(false.disjoint),
-        "" if row.coverage is None else f"{row.coverage:.1%}",
+        "" if row.coverage is None else f"{row.coverage.share:.1%} ({row.coverage.low:.1%} to {row.coverage.high:.1%})",
         f"{max(row.wrong.values()):.1%}",
         *(f"{row.found[effect].share:.0%}" if effect in row.found else "" for effect in EFFECTS),
         *(f"{row.runs[effect]:.0f}" for effect in ("A/A", "+5%", "+50%")),
@@ -211,6 +212,7 @@ def _plain(row: Row) -> dict[str, Any]:
     """A row without tuples, so that its JSON has names everywhere."""
     return row._asdict() | {
         "false": row.false._asdict(),
+        "coverage": row.coverage and row.coverage._asdict(),
         "found": {effect: rate._asdict() for effect, rate in row.found.items()},
         "live_null": row.live_null and row.live_null._asdict(),
         "live_effect": row.live_effect and row.live_effect._asdict(),

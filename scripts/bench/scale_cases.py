@@ -1,4 +1,4 @@
-"""The cases of the scale benchmark: Jobs alone, the floor, the operator, over the same items on the same API server."""
+"""The scale benchmark's cases: Jobs alone, the floor and the operator over the same items, on equal API servers."""
 
 import asyncio
 import math
@@ -7,11 +7,13 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from statistics import median
+from typing import TypeVar
 
 from scale_floor import WRITERS, Chains, Recording, as_manifest
 from scale_observer import Observer, follow_all
-from scale_world import NAMESPACES, SHARED, VOLUMES, OperatorProcess, item, limit_controllers, operator, shared_claim
+from scale_world import NAMESPACES, SHARED, VOLUMES, OperatorProcess, fresh_cluster, item, operator, shared_claim
 
 from cluster.cluster import Cluster
 from cluster.operating import administrator, eventually, install_kinds
@@ -20,21 +22,23 @@ from isobench.controller.kinds import CLAIMS, ITEM_LABEL, ITEMS, JOBS, Object
 
 STAGES = 3
 PATIENCE = 3600.0
+Measured = TypeVar("Measured")
 WRITES = ("create", "update", "patch", "delete")
 
 
 @dataclass(frozen=True)
 class Case:
-    """Which limits the controller manager has, whose claim items use, and how many items there are."""
+    """Which limits the controller manager has, whose claim items use, how many there are, and how often it is timed."""
 
     limits: str
     claim: str
     items: int
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one client achieved in one case."""
+    """What one client achieved in one case; the median of its rounds."""
 
     limits: str
     claim: str
@@ -44,21 +48,47 @@ class Row:
     p50_ms: float
     p99_ms: float
     of_floor: float | None = None
+    of_floor_least: float | None = None
+    of_floor_most: float | None = None
     reads: float | None = None
     writes: float | None = None
     cpu_seconds: float | None = None
     peak_mb: float | None = None
 
 
-async def measure(cluster: Cluster, case: Case) -> list[Row]:
-    """Jobs alone, the floor and the operator in ``case``."""
-    limit_controllers(cluster, case.limits)
-    async with administrator(cluster.plane.kubeconfig) as admin:
-        await install_kinds(admin)
-        recording = await _record(cluster, admin, case)
-        alone = await _chains(admin, case, recording, jobs_alone=True)
-        floor = await _chains(admin, case, recording, jobs_alone=False)
-        return [alone, floor, await _operator(cluster, admin, case, floor)]
+async def measure(case: Case) -> list[Row]:
+    """Jobs alone, then rounds of the floor and the operator, each on a cluster of its own; who begins changes."""
+    recording = await _on_a_cluster(case, lambda cluster, admin: _record(cluster, admin, case))
+    clients = {
+        "floor": lambda _, admin: _chains(admin, case, recording, jobs_alone=False),
+        "operator": lambda cluster, admin: _operator(cluster, admin, case),
+    }
+    alone = await _on_a_cluster(case, lambda _, admin: _chains(admin, case, recording, jobs_alone=True))
+    rounds: dict[str, list[Row]] = {what: [] for what in clients}
+    for number in range(case.rounds):
+        for what in sorted(clients, reverse=bool(number % 2)):
+            rounds[what].append(await _on_a_cluster(case, clients[what]))
+    floors, operators = rounds["floor"], rounds["operator"]
+    parts = [one.items_a_second / floor.items_a_second for one, floor in zip(operators, floors, strict=True)]
+    of_floor = {"of_floor": median(parts), "of_floor_least": min(parts), "of_floor_most": max(parts)}
+    return [alone, _middle(floors), replace(_middle(operators), **of_floor)]
+
+
+async def _on_a_cluster(case: Case, work: Callable[[Cluster, Api], Awaitable[Measured]]) -> Measured:
+    with fresh_cluster(case.limits) as cluster:
+        async with administrator(cluster.plane.kubeconfig) as admin:
+            await install_kinds(admin)
+            return await work(cluster, admin)
+
+
+def _middle(rows: list[Row]) -> Row:
+    """The rounds of one client as one: the median of each number."""
+    numbers = {
+        field.name: median(getattr(row, field.name) for row in rows)
+        for field in fields(Row)
+        if isinstance(getattr(rows[0], field.name), float)
+    }
+    return replace(rows[0], **numbers)
 
 
 async def _record(cluster: Cluster, admin: Api, case: Case) -> Recording:
@@ -98,7 +128,7 @@ async def _chains(admin: Api, case: Case, recording: Recording, *, jobs_alone: b
         return _row(case, "Jobs alone" if jobs_alone else "floor", seconds, observer)
 
 
-async def _operator(cluster: Cluster, admin: Api, case: Case, floor: Row) -> Row:
+async def _operator(cluster: Cluster, admin: Api, case: Case) -> Row:
     async with place(admin, case) as (namespace, observer):
         with operator(cluster, namespace, free_port()) as process:
             await until_ready(process)
@@ -113,7 +143,7 @@ async def _operator(cluster: Cluster, admin: Api, case: Case, floor: Row) -> Row
         writes = sum(count for verb, count in asked.items() if verb in WRITES) / case.items
         reads = sum(count for verb, count in asked.items() if verb not in WRITES) / case.items
         measured = {"reads": reads, "writes": writes, "cpu_seconds": spent * 1000 / case.items, "peak_mb": peak}
-        return Row(**row.__dict__ | measured | {"of_floor": row.items_a_second / floor.items_a_second})
+        return replace(row, **measured)
 
 
 async def _create(admin: Api, namespace: str, case: Case) -> None:
@@ -138,7 +168,7 @@ async def in_parallel(create: Callable[[int], Awaitable[None]], count: int) -> N
 
 @asynccontextmanager
 async def place(admin: Api, case: Case) -> AsyncIterator[tuple[str, Observer]]:
-    """A namespace that is watched, with the shared claim if the case wants it; deleted afterwards."""
+    """A namespace that is watched, with the shared claim if the case wants it."""
     namespace = f"scale-{secrets.token_hex(4)}"
     await admin.create(NAMESPACES, "", {"metadata": {"name": namespace}})
     if case.claim == SHARED:
@@ -153,18 +183,6 @@ async def place(admin: Api, case: Case) -> AsyncIterator[tuple[str, Observer]]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await _empty(admin, namespace)
-
-
-async def _empty(admin: Api, namespace: str) -> None:
-    """Take everything out of the API server before the next case begins."""
-    await admin.delete(NAMESPACES, "", namespace)
-    await eventually(lambda: _gone(admin, namespace), PATIENCE)
-
-
-async def _gone(admin: Api, namespace: str) -> bool:
-    await asyncio.sleep(0.5)
-    return await admin.get(NAMESPACES, "", namespace) is None
 
 
 async def until_ready(process: OperatorProcess) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from scale_cases import PATIENCE, WRITES, Case, all_finished, free_port, in_parallel, place, until_ready
-from scale_world import OperatorProcess, item, limit_controllers, operator
+from scale_world import OperatorProcess, fresh_cluster, item, operator
 
 from cluster.cluster import Cluster
 from cluster.operating import administrator, eventually, install_kinds
@@ -14,9 +14,13 @@ from isobench.controller.kinds import ITEMS, JOBS, Object
 NO_QUEUE = "nobody-admits"  # Jobs of this queue stay suspended: their items are in flight for as long as we like
 
 
-async def measure_restart(cluster: Cluster, objects: int) -> dict[str, float]:
+async def measure_restart(objects: int) -> dict[str, float]:
     """Start the operator beside ``objects`` items: one in ten waits for a Job that runs, the others have ended."""
-    limit_controllers(cluster, "raised")
+    with fresh_cluster("raised") as cluster:
+        return await _measure(cluster, objects)
+
+
+async def _measure(cluster: Cluster, objects: int) -> dict[str, float]:
     async with administrator(cluster.plane.kubeconfig) as admin:
         await install_kinds(admin)
         async with place(admin, Case("raised", "own", 1)) as (namespace, observer):

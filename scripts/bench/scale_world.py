@@ -22,19 +22,24 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def world() -> Iterator[Cluster]:
-    """A cluster with fake nodes; ended afterwards unless it was up before."""
+def fresh_cluster(limits: str) -> Iterator[Cluster]:
+    """A cluster with fake nodes in which nothing has happened yet; ended afterwards."""
     cluster = Cluster(FAKE)
-    was_up = cluster.is_up()
     cluster.up()
     try:
+        _limit_controllers(cluster, limits)
         yield cluster
     finally:
-        if not was_up:
-            cluster.down()
+        cluster.down()
 
 
-def limit_controllers(cluster: Cluster, limits: str) -> None:
+def refuse_a_used_cluster() -> None:
+    """End the program if the cluster with fake nodes is up: it may be somebody's."""
+    if Cluster(FAKE).is_up():
+        raise SystemExit("a cluster with fake nodes is up, and each measurement begins with an empty one: end it first")
+
+
+def _limit_controllers(cluster: Cluster, limits: str) -> None:
     """Start the controller manager anew with its default request limit or a raised one."""
     cluster.keeper.stop("kube-controller-manager")
     cluster.keeper.start(cluster.plane.controller_manager(RAISED if limits == "raised" else DEFAULT))
