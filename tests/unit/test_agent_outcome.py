@@ -93,6 +93,17 @@ def test_trying_the_patch_decides_the_outcome_that_was_open(verification):
     assert len(tried.held) == 1
 
 
+def test_what_the_patch_did_to_the_other_arms_comes_before_all_else_that_held():
+    judgement = judge(Evidence(**HONEST | {"verification": None, "off_target": ["b.py"]}))
+    attempt = Attempt(
+        outcome=judgement.outcome, message=judgement.message, held=list(judgement.held),
+        kind="command", branch="agent/x/1", targets=["a.py"],
+    )  # fmt: skip
+    tried = verified(attempt, Verification("base's environment changed", refuted=True, tampered=True))
+    assert (tried.outcome, tried.message) == (AgentOutcome.TAMPERED, "base's environment changed")
+    assert [finding.outcome for finding in tried.held] == [AgentOutcome.TAMPERED, AgentOutcome.OFF_TARGET]
+
+
 def test_reasons_say_whose_matter_an_outcome_is():
     assert reason_of(AgentOutcome.BUDGET_EXHAUSTED) is Reason.BUDGET_EXHAUSTED
     assert reason_of(AgentOutcome.LLM_UNAUTHORIZED) is Reason.MODEL_UNAUTHORIZED

@@ -1,4 +1,4 @@
-"""A tree's fingerprint: what it sees, and what leaves it alone."""
+"""A fingerprint of files: what it sees, and what leaves it alone."""
 
 import os
 from collections.abc import Callable
@@ -27,6 +27,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "time": lambda tree: os.utime(tree / "package" / "module.py", (1, 1)),
     "replaced": lambda tree: _replace(tree / "package" / "module.py"),
     "link": lambda tree: _point_elsewhere(tree / "link"),
+    "rewritten, with its times put back": lambda tree: _rewrite(tree / "package" / "module.py"),
+    "another name for it elsewhere": lambda tree: os.link(tree / "package" / "module.py", f"{tree}-linked"),
+    "a folder closed": lambda tree: tree.joinpath("package").chmod(0),
 }
 
 
@@ -44,6 +47,14 @@ def _replace(path: Path) -> None:
     other.replace(path)
 
 
+def _rewrite(path: Path) -> None:
+    """Until the clock of the inode, which may tick every few milliseconds only, has moved on."""
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        path.write_text("x = 2\n")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_any_change_is_seen(tree: Path, change: str) -> None:
     before = tree_fingerprint(str(tree))
@@ -55,3 +66,11 @@ def test_reading_is_no_change(tree: Path) -> None:
     before = tree_fingerprint(str(tree))
     assert tree.joinpath("package", "module.py").read_text() == "x = 1\n"
     assert tree_fingerprint(str(tree)) == before
+
+
+def test_it_is_of_several_places_files_and_such_as_are_not_there_too(tree: Path) -> None:
+    module, missing = str(tree / "package" / "module.py"), tree / "missing"
+    before = tree_fingerprint(module, str(missing))
+    assert tree_fingerprint(module, str(missing)) == before
+    missing.symlink_to("/nowhere")
+    assert tree_fingerprint(module, str(missing)) != before

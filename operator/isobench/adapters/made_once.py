@@ -21,6 +21,11 @@ class Made:
     reused: bool
 
 
+def forget(folder: Path) -> None:
+    """Let ``folder`` be made anew for whoever wants it next."""
+    (folder / MARKER).unlink(missing_ok=True)
+
+
 def make_once(folder: Path, make: Callable[[], Mapping[str, Any]]) -> Made:
     """Let ``make`` fill ``folder`` (which is there and empty), unless that was done before.
 

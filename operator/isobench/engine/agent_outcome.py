@@ -26,6 +26,8 @@ class Verification:
     evidence: str = ""
     refuted: bool = False
     """It does not build, or is known to be wrong: there is nothing to time."""
+    tampered: bool = False
+    """It changed what it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,13 @@ def judge(evidence: Evidence) -> Judgement:
 def verified(attempt: Attempt, verification: Verification) -> Attempt:
     """The same attempt once its patch was tried."""
     if verification.doubt is None:
-        last = Finding(outcome=AgentOutcome.SUCCEEDED, evidence=verification.evidence)
+        found = Finding(outcome=AgentOutcome.SUCCEEDED, evidence=verification.evidence)
     else:
-        last = Finding(outcome=AgentOutcome.UNVERIFIED, evidence=verification.doubt[:EVIDENCE_CHARACTERS])
+        outcome = AgentOutcome.TAMPERED if verification.tampered else AgentOutcome.UNVERIFIED
+        found = Finding(outcome=outcome, evidence=verification.doubt[:EVIDENCE_CHARACTERS])
     tried = (AgentOutcome.UNVERIFIED, AgentOutcome.SUCCEEDED)
-    held = [*(finding for finding in attempt.held if finding.outcome not in tried), last]
+    others = (finding for finding in attempt.held if finding.outcome not in tried)
+    held = sorted([*others, found], key=lambda finding: _ORDER[finding.outcome])
     return attempt.model_copy(update={"outcome": held[0].outcome, "message": held[0].evidence, "held": held})
 
 

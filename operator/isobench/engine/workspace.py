@@ -53,6 +53,11 @@ class Workspace:
         return self.root / "prepared.json"
 
     @property
+    def finished(self) -> Path:
+        """How other arms' environments looked before the agent's was built; gone once they are known to do so still."""
+        return self.root / "finished.json"
+
+    @property
     def test(self) -> Path:
         """The efficiency test as it was supplied or generated."""
         return self.root / "test.py"

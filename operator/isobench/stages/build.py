@@ -9,6 +9,7 @@ from isobench.adapters.isolation import machine_lock
 from isobench.adapters.python.api_snapshot import take_snapshot
 from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
 from isobench.adapters.python.environments import EnvironmentBuilder
+from isobench.adapters.python.finished_environments import looks_of, untouched
 from isobench.contracts.prepared import Fetched, FetchedArm, Prepared, PreparedArm
 from isobench.contracts.reasons import ItemFailure
 from isobench.contracts.record import ApiSummary, Arm
@@ -32,24 +33,21 @@ def build(spec: CommitBenchmarkSpec, fetched: Fetched, ports: BuildPorts) -> Don
     """Leave `prepared.json`; base is built first: the others keep its Python and its dependencies as far as they can.
 
     Raises:
-        ItemFailure: base or head can't be built; any other arm is left out instead.
+        ItemFailure: base or head can't be built; any other arm is left out instead. Or a build wrote to what was built.
     """
     like: BuiltEnvironment | None = None
     arms: list[PreparedArm] = []
+    looks: dict[str, str] = {}
     notes: list[str] = []
     for arm in fetched.arms:
         ports.tell(f"building {arm.name}")
-        try:
-            with machine_lock.building():
-                built = ports.builder.build(build_request(spec, fetched, arm, like))
-                arms.append(_ready(arm, built, ports))
-        except ItemFailure as failure:
-            if arm.name in ("base", "head"):
-                raise ItemFailure(failure.reason, f"{arm.name} {arm.commit[:12]}: {failure.message}") from None
-            arms.append(_unready(arm, failure))
-            continue
-        like = like or built
-        notes += [f"{arm.name}: {note}" for note in built.notes]
+        with untouched(arms, looks, f"{arm.name} was built"):
+            prepared_arm, built = _build_arm(spec, fetched, arm, like, ports)
+        arms.append(prepared_arm)
+        looks |= looks_of([prepared_arm])
+        if built is not None:
+            like = like or built
+            notes += [f"{arm.name}: {note}" for note in built.notes]
     notes = [*fetched.notes, *notes, *(f"the arm {a.name} was left out: {a.message}" for a in arms if not a.ready)]
     prepared = Prepared(
         commits=fetched.commits,
@@ -62,6 +60,19 @@ def build(spec: CommitBenchmarkSpec, fetched: Fetched, ports: BuildPorts) -> Don
     )
     write_model(ports.workspace.prepared, prepared)
     return Done(facts={"instance_id": fetched.commits.instance_id, "repo": fetched.commits.repo})
+
+
+def _build_arm(
+    spec: CommitBenchmarkSpec, fetched: Fetched, arm: FetchedArm, like: BuiltEnvironment | None, ports: BuildPorts
+) -> tuple[PreparedArm, BuiltEnvironment | None]:
+    try:
+        with machine_lock.building():
+            built = ports.builder.build(build_request(spec, fetched, arm, like))
+            return _ready(arm, built, ports), built
+    except ItemFailure as failure:
+        if arm.name in ("base", "head"):
+            raise ItemFailure(failure.reason, f"{arm.name} {arm.commit[:12]}: {failure.message}") from None
+        return _unready(arm, failure), None
 
 
 def build_request(

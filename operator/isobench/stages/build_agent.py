@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isobench.adapters.agents.supervisor import Supervisor
-from isobench.adapters.files import read_model, write_model
+from isobench.adapters.files import read_json, read_model, write_json, write_model
 from isobench.adapters.git.patches import PatchRefused, apply_patch
 from isobench.adapters.isolation import machine_lock
 from isobench.adapters.isolation.probe_runner import ProbeRunner, Progress
 from isobench.adapters.python.built_environment import BuildRequest
 from isobench.adapters.python.environments import EnvironmentBuilder, built_before
+from isobench.adapters.python.finished_environments import looks_of, touched
 from isobench.contracts.attempt import Attempt
 from isobench.contracts.prepared import Prepared, PreparedArm
 from isobench.contracts.reasons import ItemFailure
@@ -53,13 +54,27 @@ def _build_agent(request: StageRequest, ports: BuildAgentPorts) -> Done:
     prepared = read_model(workspace.prepared, Prepared)
     others = prepared.model_copy(update={"arms": [arm for arm in prepared.arms if arm.name != "agent"]})
     judged = read_model(workspace.outcome, Attempt)  # before the patch's own build can run anything
-    verification = _try(request, others, ports)
+    verification = _try_beside(request, others, ports)
     outcome = verified(judged, verification)
     write_model(workspace.outcome, outcome)
     if verification.refuted:
         write_model(workspace.prepared, others)
         raise failure_of(outcome)
     return told(outcome)
+
+
+def _try_beside(request: StageRequest, others: Prepared, ports: BuildAgentPorts) -> Verification:
+    """Try the patch and see that it left the others' environments alone; a try that was broken off has not said so."""
+    finished = ports.workspace.finished
+    if not finished.exists():
+        write_json(finished, looks_of(others.arms))
+    looks = read_json(finished)
+    verification = _try(request, others, ports)
+    if changed := touched(others.arms, looks):
+        what = f"the environment of {' and '.join(changed)} changed while the patch was built and tried"
+        return Verification(what, refuted=True, tampered=True)
+    finished.unlink()
+    return verification
 
 
 def _try(request: StageRequest, prepared: Prepared, ports: BuildAgentPorts) -> Verification:

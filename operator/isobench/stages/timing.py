@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isobench.adapters.files import read_model, write_model
+from isobench.adapters.files import read_json, read_model, write_model
 from isobench.adapters.isolation import machine_lock
 from isobench.adapters.isolation.probe_runner import ProbeRunner, Progress
+from isobench.adapters.python.finished_environments import require_untouched
 from isobench.contracts.attempt import AgentOutcome, Attempt
 from isobench.contracts.prepared import Prepared
 from isobench.contracts.record import Measurement
@@ -41,6 +42,8 @@ def run(request: StageRequest, ports: TimingPorts) -> StageResult:
 def _time(request: StageRequest, ports: TimingPorts) -> Done:
     timing = request.spec.timing
     prepared = read_model(ports.workspace.prepared, Prepared)
+    if ports.workspace.finished.exists():
+        require_untouched(prepared.arms, read_json(ports.workspace.finished), "the agent's arm was built")
     adapted = write_scripts(ports.workspace, prepared)
     asked = probe_request(timing, prepared, ports.workspace, ports.cores, f"{request.run_id}/{request.item_id}")
     limit = timing.timeout_seconds + timing.run_timeout_seconds + WRAP_UP_SECONDS

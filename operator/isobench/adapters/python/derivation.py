@@ -18,6 +18,9 @@ from isobench.adapters.python.api_snapshot import MEMORY
 from isobench.adapters.python.build_commands import BuildCommands
 from isobench.engine.derivation import File, Origin, Reads, changed_copies, origin_of
 
+ORIGIN = "origin.json"
+"""What decided an environment, beside it."""
+
 _COPY = 'cp -R --reflink=auto --preserve=mode,timestamps,links "$1" "$2"'
 
 
@@ -61,7 +64,7 @@ class Lineage:
     def keep(self, environment: Path, origin: Origin) -> None:
         """Let ``environment`` be the next donor."""
         kept = {"files": origin.files, "copied": origin.copied, "decisive": sorted(origin.decisive)}
-        write_json(environment / "origin.json", kept)
+        write_json(environment / ORIGIN, kept)
         write_text(self._newest, environment.name)
 
     def donor(self) -> tuple[Path, Origin] | None:
@@ -71,7 +74,7 @@ class Lineage:
         environment = self.folder / self._newest.read_text(encoding="utf-8")
         if not (environment / MARKER).is_file():
             return None
-        kept = read_json(environment / "origin.json")
+        kept = read_json(environment / ORIGIN)
         files = {path: (mode, digest) for path, (mode, digest) in kept["files"].items()}
         return environment, Origin(files, kept["copied"], frozenset(kept["decisive"]))
 
