@@ -35,14 +35,33 @@ SEEDED = TEST.replace("import hashlib,", "import os, hashlib,").replace(
 )
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A human change, and where it is: what an agent attempts without seeing it."""
+
+    repository: Path
+    base: str
+    head: str
+    repo: str
+    instance_id: str
+    distribution: str
+    test: str
+
+    @classmethod
+    def of_swift(cls, swift: SwiftHistory) -> "Pair":
+        """The change that halves the passes."""
+        return cls(swift.path, swift.root, swift.merged, "fast/swift", "fast__swift-PR-12", "swift", SEEDED)
+
+
 @dataclass
 class AttemptBench:
     """One item whose base is built; every attempt is made in ``folder``, which a path of any length may be."""
 
     folder: Path
-    swift: SwiftHistory
-    test: str = SEEDED
+    pair: Pair
     changes: Mapping[str, Any] = field(default_factory=dict)
+    person: Mapping[str, str] = field(default_factory=lambda: {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1"})
+    """Variables of whoever builds: nothing is fetched, unless others are given."""
 
     @property
     def workspace(self) -> Workspace:
@@ -54,29 +73,30 @@ class AttemptBench:
 
     @cached_property
     def manager(self) -> RepoManager:
-        return RepoManager(self.folder / "work", str(self.swift.path))
+        return RepoManager(self.folder / "work", str(self.pair.repository))
 
     def prepare(self) -> Prepared:
         """What `prepare` leaves, with this Python as base's environment."""
-        facts, base = self.manager.commit(self.swift.merged), self.swift.root
+        pair, base = self.pair, self.pair.base
+        facts = self.manager.commit(pair.head)
         tree = self.folder / "work" / "trees" / f"{self.manager.tree_hash(base)[:16]}-0"
         self.manager.export_tree(base, tree)
         environment = self.folder / "work" / "environments" / "base"
         environment.mkdir(parents=True, exist_ok=True)
         arm = PreparedArm(name="base", commit=base, tree=str(tree), environment=str(environment), python=sys.executable)
         commits = CommitSummary(
-            repo="fast/swift",
-            instance_id="fast__swift-PR-12",
+            repo=pair.repo,
+            instance_id=pair.instance_id,
             created_at=NOON.isoformat(),
             base_commit=base,
-            head_commit=self.swift.merged,
-            patch=self.manager.diff(base, self.swift.merged).text,
+            head_commit=pair.head,
+            patch=self.manager.diff(base, pair.head).text,
             message=facts.message,
             subject=facts.subject,
         )
         prepared = Prepared(commits=commits, arms=[arm])
         write_model(self.workspace.prepared, prepared)
-        self.workspace.test.write_text(self.test)
+        self.workspace.test.write_text(pair.test)
         return prepared
 
     def build(self) -> Prepared:
@@ -84,8 +104,9 @@ class AttemptBench:
         prepared = self.prepare()
         (arm,) = prepared.arms
         tree = Path(arm.tree)
+        distribution = self.pair.distribution
         asked = BuildRequest(
-            tree=tree, tree_hash=tree.name, distribution="swift", spec=EnvironmentSpec(), version="1.0"
+            tree=tree, tree_hash=tree.name, distribution=distribution, spec=EnvironmentSpec(), version="1.0"
         )
         built = self.builder.build(asked)
         ready = arm.model_copy(
@@ -102,15 +123,14 @@ class AttemptBench:
 
     @cached_property
     def builder(self) -> EnvironmentBuilder:
-        person = {"PATH": os.environ["PATH"], "UV_OFFLINE": "1", "PIP_NO_INDEX": "1"}
+        person = {"PATH": os.environ["PATH"], **self.person}
         return EnvironmentBuilder(self.folder / "work", find_uv(), person)
 
     def built_attempt(self, patch_script: str) -> StageResult:
         """Run an agent that is this script, build its arm and check it; the result of `build-agent`."""
-        self.build()
-        asked = {"command": ["sh", "-c", patch_script]}
-        ended = agent.run(self.request(asked), self.ports())
+        ended = self.attempt(patch_script, build=True)
         assert ended.succeeded, ended.message
+        asked = {"command": ["sh", "-c", patch_script]}
         request = self.request(asked).model_copy(update={"stage": StageName.BUILD_AGENT})
         return build_agent.run(request, self.build_ports())
 
@@ -154,9 +174,9 @@ class AttemptBench:
         }
         return agent.AgentPorts(**(fields | changes))
 
-    def attempt(self, script: str, **asked: Any) -> StageResult:
-        """Run an agent that is this script, from preparation to its outcome."""
-        self.prepare()
+    def attempt(self, script: str, *, build: bool = False, **asked: Any) -> StageResult:
+        """Run an agent that is this script, from preparation, or from base's environment on, to its outcome."""
+        _ = self.build() if build else self.prepare()
         return agent.run(self.request({"command": ["sh", "-c", script], **asked}), self.ports())
 
     @property

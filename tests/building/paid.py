@@ -65,10 +65,11 @@ class Paying:
 
     bench: AttemptBench
     base_url: str
+    who: PaidAgent = PaidAgent()
     key: str = "sk-key-of-the-person-who-pays"
 
     def ports(self) -> agent.AgentPorts:
-        return self.bench.ports(agent=lambda asked: PaidAgent(), model=self._model)
+        return self.bench.ports(agent=lambda asked: self.who, model=self._model)
 
     def request(self) -> StageRequest:
         return self.bench.request({"command": ["unused"], "model": "m", "budgetUsd": CAP_USD, "maxIterations": 20})

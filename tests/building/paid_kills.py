@@ -11,7 +11,7 @@ from decimal import Decimal
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from building.attempts import AttemptBench
+from building.attempts import AttemptBench, Pair
 from building.paid import CALLS, CAP_USD, PRICE, Paying
 from building.processes import survivors
 from building.swift_history import SwiftHistory
@@ -78,7 +78,7 @@ def kills(folder: Path, swift: SwiftHistory, count: int, seed: int) -> Iterator[
     """So many kills, each on an item of its own: in turn while a call is answered, and at any instant of an attempt."""
     draw, length = random.Random(seed), _length(folder / "whole", swift)
     for number in range(count):
-        bench = AttemptBench(folder / str(number), swift)
+        bench = AttemptBench(folder / str(number), Pair.of_swift(swift))
         bench.prepare()
         if number % 2:
             yield _strike_at(bench, draw.uniform(0, length))
@@ -87,7 +87,7 @@ def kills(folder: Path, swift: SwiftHistory, count: int, seed: int) -> Iterator[
 
 
 def _length(folder: Path, swift: SwiftHistory) -> float:
-    bench = AttemptBench(folder, swift)
+    bench = AttemptBench(folder, Pair.of_swift(swift))
     bench.prepare()
     with running_model([ANSWER]) as provider:
         started = time.monotonic()

@@ -88,6 +88,7 @@ def _attempt(request: StageRequest, ports: AgentPorts) -> Done:
         given = assign(request, prepared, workspace, ports.extraction, None, ports.clock())
     else:
         given = _run(request, prepared, room, ports)
+    keep_output(room, ended_file.parent, workspace)
     outcome = _judge(request, prepared, room, given, read_model(ended_file, Ended), ports)
     write_model(workspace.outcome, outcome)
     clear(room.root)
@@ -140,7 +141,6 @@ def _run(request: StageRequest, prepared: Prepared, room: Room, ports: AgentPort
         gateway = model.gateway(ports.socket or room.socket) if model else nullcontext()
         with gateway as running:
             ended = run_agent(run, running, supervisor)
-    keep_output(room, own, workspace)
     calls = charged_calls(read_entries(workspace.agent_ledger), request.attempt)
     write_model(own / "ended.json", ended.model_copy(update={"iterations": ended.iterations or calls}))
     return given

@@ -2,7 +2,7 @@
 
 import pytest
 
-from building.attempts import AttemptBench
+from building.attempts import AttemptBench, Pair
 from building.swift_history import write_history
 
 
@@ -13,4 +13,4 @@ def swift(tmp_path_factory):
 
 @pytest.fixture
 def bench(tmp_path, swift):
-    return AttemptBench(tmp_path, swift)
+    return AttemptBench(tmp_path, Pair.of_swift(swift))

@@ -1,5 +1,6 @@
 """The agent's arm is built from a fresh tree, and compared with base on inputs that nobody was shown."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_patch_that_computes_something_else_is_unverified_and_not_timed(bench,
 
 
 def test_a_test_without_a_seed_proves_nothing(bench):
-    bench.test = TEST
+    bench.pair = replace(bench.pair, test=TEST)
     assert bench.built_attempt(FASTER).facts == {"agent": "unverified"}
     assert "agent" in arms(bench)
     assert "reads no seed from ISOBENCH_SEED" in bench.outcome.message
@@ -86,7 +87,7 @@ def test_a_test_without_a_seed_proves_nothing(bench):
     ],
 )
 def test_a_projects_own_checks_prove_it_where_they_pass_on_base(bench, commands, outcome, said):
-    bench.test = TEST
+    bench.pair = replace(bench.pair, test=TEST)
     bench.changes = {"environment": {"checkCommands": commands}}
     bench.built_attempt(FASTER)
     assert bench.outcome.outcome == outcome

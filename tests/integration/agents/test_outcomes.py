@@ -1,6 +1,7 @@
 """One outcome per attempt, whatever the agent does: every defence against reward hacking has a script that tries it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -150,14 +151,14 @@ def test_targets_outside_the_repository_are_refused_before_anything_starts(bench
 
 
 def test_a_test_that_gives_the_change_away_is_given_to_no_agent(bench):
-    bench.test = f"{bench.test}\nwhat = 'Halve the passes'\n"
+    bench.pair = replace(bench.pair, test=f"{bench.pair.test}\nwhat = 'Halve the passes'\n")
     ended = bench.attempt(FASTER)
     assert ended.reason is Reason.LEAK_IN_TEST
     assert not (bench.workspace.ledger() / "agent-1.started").exists()
 
 
 def test_comments_of_the_test_reach_no_agent(bench):
-    bench.test = f"{bench.test}\n# {bench.swift.merged}: Halve the passes\n"
+    bench.pair = replace(bench.pair, test=f"{bench.pair.test}\n# {bench.pair.head}: Halve the passes\n")
     bench.attempt("cat efficiency_test.py")
     assert "Halve" not in bench.printed()
     assert "swift.total" in bench.printed()

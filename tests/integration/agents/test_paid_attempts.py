@@ -1,6 +1,11 @@
 """A paid attempt is made once at most and charged once, whenever its supervisor is killed; the key stays put."""
 
+import json
+import os
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +15,7 @@ from building.paid_kills import ANSWER, ANSWER_USD, attempt, charged, kills
 from llmserver import running_model
 
 KILLS = 5
+TESTS = Path(__file__).parents[2]
 
 
 def test_an_attempt_pays_for_its_calls_and_not_a_cent_more_and_the_key_is_in_nothing_that_it_left(bench):
@@ -36,3 +42,31 @@ def test_killed_at_any_instant_it_resumes_and_is_charged_once(tmp_path, swift):
     in_calls = [kill for kill in struck if kill.instant.startswith("in call")]
     assert [(kill.begun, kill.ended) for kill in in_calls] == [(True, "AlreadyStarted")] * 3
     assert all(kill.charged_usd > kill.provided_usd for kill in in_calls), "the call that was held costs its reserve"
+
+
+def on_a_disk_that_fills(tmp_path, left):
+    """What became of an attempt that left so many bytes, and of the same attempt once there was space."""
+    (tmp_path / "item").mkdir()
+    mount = 'mount -t tmpfs -o size=2m tmpfs "$1/item" && exec "$3" -m building.full_disk "$1" "$2"'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", tmp_path, str(left)]
+    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    done = subprocess.run([*command, sys.executable], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["asked"] == CALLS, "nobody paid twice"
+    assert (told["first"]["succeeded"], told["first"]["reason"]) == (False, "DiskFull")
+    assert told["first"]["message"].endswith("No space left on device")
+    assert Decimal(told["first"]["charged_usd"]) == Decimal(told["second"]["charged_usd"]) == CALLS * ANSWER_USD
+    assert {life["cost"]["measured_usd"] for life in (told["first"], told["second"])} == {float(CALLS * ANSWER_USD)}
+    return told["first"], told["second"]
+
+
+def test_a_disk_that_is_full_when_the_journal_is_written_costs_nothing_more_and_loses_nothing(tmp_path):
+    first, second = on_a_disk_that_fills(tmp_path, left=100_000)
+    assert first["cost"] == second["cost"]
+    assert (second["succeeded"], second["facts"]) == (True, {"agent": "unverified"})
+
+
+def test_a_disk_without_room_for_the_word_that_it_ended_costs_nothing_more(tmp_path):
+    _, second = on_a_disk_that_fills(tmp_path, left=0)
+    assert (second["succeeded"], second["reason"]) == (False, "AlreadyStarted")
