@@ -1,19 +1,22 @@
-"""Files that are whole or absent: temporary name, fsync, replace; and JSON lines that survive a kill."""
+"""Files that are whole or absent: temporary name, fsync, replace; and contracts as JSON in them."""
 
 import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from isobench.contracts.base import Contract, InvalidInput
 
 Model = TypeVar("Model", bound=Contract)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Make ``path`` hold exactly ``text``; a crash leaves the old content or the new, never a part.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A stream for what ``path`` is to hold; a crash or an error leaves the old content, the block's end the new.
 
     Raises:
         OSError: the disk is full or the folder can't be written.
@@ -21,13 +24,24 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
+        with temporary.open("wb") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Make ``path`` hold exactly ``content``."""
+    with replacing(path) as stream:
+        stream.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Make ``path`` hold exactly ``text``."""
+    write_bytes(path, text.encode())
 
 
 def remove(path: Path) -> None:

@@ -3,11 +3,11 @@
 import gzip
 import hashlib
 import io
-import os
-import secrets
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
+
+from isobench.adapters.files import replacing
 
 Member = tuple[str, bytes]
 
@@ -18,23 +18,14 @@ def write_archive(path: Path, members: Iterable[Member]) -> str:
     Raises:
         OSError: the disk is full or the folder can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            with (
-                gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed,
-                tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-            ):
-                for name, content in members:
-                    entry = tarfile.TarInfo(name)
-                    entry.size = len(content)
-                    archive.addfile(entry, io.BytesIO(content))
-            stream.flush()
-            os.fsync(stream.fileno())
-        with temporary.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return digest
+    with (
+        replacing(path) as stream,
+        gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, content in members:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    with path.open("rb") as written:
+        return hashlib.file_digest(written, "sha256").hexdigest()

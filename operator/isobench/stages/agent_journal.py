@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from isobench.adapters.files import write_text
+from isobench.adapters.files import write_bytes, write_text
 from isobench.contracts.attempt import Assignment
 from isobench.contracts.prepared import Prepared
 from isobench.engine.workspace import Room, Workspace
@@ -28,9 +28,7 @@ def keep_output(room: Room, own: Path, workspace: Workspace) -> None:
 def write_patch(workspace: Workspace, patch: bytes, prepared: Prepared, assignment: Assignment) -> None:
     """Write `model_patch.diff`, and `prediction.jsonl` as SWE-bench's harness reads it."""
     shown = patch.decode("utf-8", errors="replace")
-    temporary = workspace.patch.with_name(f".{workspace.patch.name}.tmp")
-    temporary.write_bytes(patch)
-    temporary.replace(workspace.patch)
+    write_bytes(workspace.patch, patch)
     prediction = {
         "instance_id": prepared.commits.instance_id,
         "model_name_or_path": f"{assignment.kind}/{assignment.model or NO_MODEL}",
