@@ -5,14 +5,15 @@ import pytest
 from building.items import BASE, HEAD, arm, prepared, spec
 from isobench.contracts.reasons import Reason
 from isobench.contracts.record import ApiSummary, Measurement
+from isobench.contracts.timed import Timed
 from isobench.engine.assembly import assemble, human_performance, needs_gpu, version_of
 
 DURATIONS = {"base": [3.0, 5.0], "head": [1.0, 3.0], "main": [2.0, 2.0], "control": [9.0, 9.0], "agent": [7.0]}
 
 
 def assembled(asked=None, found=None, durations=DURATIONS, measurement=None):
-    folder = "state/runs/r/i"
-    return assemble(asked or spec(), found or prepared(), "print(1)\n", durations, measurement, "x86_64", folder)
+    timed = Timed(durations=durations, measurement=measurement)
+    return assemble(asked or spec(), found or prepared(), "print(1)\n", timed, "x86_64", "state/runs/r/i")
 
 
 def test_the_row_is_the_old_pipelines_key_by_key_and_value_by_value():

@@ -2,12 +2,13 @@
 
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from isobench.contracts.prepared import Prepared, PreparedArm
 from isobench.contracts.record import ApiSummary, Arm, Durations, Measurement, Record
 from isobench.contracts.spec import CommitBenchmarkSpec
 from isobench.contracts.status import Cost
+from isobench.contracts.timed import Timed
 
 RECORDED_ARMS: tuple[Arm, ...] = ("base", "head", "main")
 
@@ -16,18 +17,17 @@ def assemble(
     spec: CommitBenchmarkSpec,
     prepared: Prepared,
     test: str,
-    durations: Mapping[Arm, Sequence[float]],
-    measurement: Measurement | None,
+    timed: Timed,
     architecture: str,
     folder: str,
 ) -> Record:
     """The offline record.
 
-    ``durations`` holds the kept samples per arm in milliseconds, control samples ignored; ``folder`` is the item's,
-    relative to the work root or to the store, so that a published record names no place of one machine.
+    Samples of the control and of an agent are no part of its durations. ``folder`` is the item's, relative to the work
+    root or to the store, so that a published record names no place of one machine.
     """
     commits = prepared.commits
-    recorded = {arm: list(durations.get(arm, ())) for arm in RECORDED_ARMS}
+    recorded = {arm: timed.durations.get(arm, []) for arm in RECORDED_ARMS}
     return Record(
         repo=commits.repo,
         instance_id=commits.instance_id,
@@ -46,7 +46,7 @@ def assemble(
         api_manifest_paths=_manifests(prepared, folder),
         api_manifest_summaries=_summaries(prepared),
         test_failed="No" if all(recorded.values()) else "Yes",
-        measurement=measurement,
+        measurement=timed.measurement,
     )
 
 

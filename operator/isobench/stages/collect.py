@@ -58,8 +58,7 @@ def _store_record(request: StageRequest, ports: CollectPorts, status: CommitBenc
         request.spec,
         read_model(workspace.prepared, Prepared),
         workspace.test.read_text(encoding="utf-8"),
-        timed.durations,
-        with_cost(timed.measurement, status.cost),
+        timed.model_copy(update={"measurement": with_cost(timed.measurement, status.cost)}),
         platform.machine(),
         ports.folder,
     )
