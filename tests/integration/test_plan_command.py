@@ -69,7 +69,7 @@ def test_extraction_files_become_a_manifest_that_run_reads(isobench, project):
     assert "somebody" not in Path("batch.yaml").read_text()
 
 
-def test_the_same_inputs_give_the_same_bytes(isobench, project, tmp_path):
+def test_the_same_inputs_give_the_same_bytes(isobench, project):
     for sha in hashes(project)[1:]:
         extraction(isobench, sha)
         isobench.write(f"tests/{sha}_test_case_generator.py", SCRIPT)
