@@ -6,7 +6,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .PHONY: help demo demo-agent setup agent-env check format lint test test-tools test-agent test-all-pythons images \
         cluster-up cluster-down cluster-status cluster-images cluster-ahead test-cluster soak lock crds chart \
-        bench-measurement bench-stopping bench-local-pipeline bench-probe bench-agent bench-operator clean
+        bench-measurement bench-stopping bench-local-pipeline bench-probe bench-agent bench-operator bench-install clean
 
 help:  ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ bench-agent: setup  ## What the gateway and the supervisor add to an agent's ste
 
 bench-operator: setup  ## The operator beside a bare client, on fake nodes (hours; needs root).
 	$(BIN)/python scripts/bench/operator_scale.py
+
+bench-install: setup  ## From `helm install` to the first record, on a test cluster of its own (needs root).
+	$(BIN)/python scripts/bench/first_record.py
 
 bench-probe: setup  ## The probe's cost per sample beside a bare fork and exec.
 	$(BIN)/python scripts/bench/probe_overhead.py
