@@ -1,7 +1,9 @@
 """Ctrl-C: the first finishes the running stage, the second stops at once, and the same command goes on from there."""
 
 import os
+import pty
 import signal
+import sys
 
 import pytest
 
@@ -10,6 +12,9 @@ from building.processes import survivors
 from building.swift_history import ENDLESS_TEST, TEST
 
 pytestmark = pytest.mark.slow
+
+CTRL_C = b"\x03"
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 
 def press_ctrl_c(process):
@@ -57,3 +62,31 @@ def test_the_second_ctrl_c_stops_at_once_and_takes_the_timed_run_with_it(bench, 
         ("prepare", "Succeeded"),
         ("timing", "Creating"),
     ]
+
+
+def test_on_a_terminal_the_second_ctrl_c_leaves_the_cursor_visible(bench, swift):
+    manifest = bench.manifest("stopped", swift.path, [{"head": swift.merged}], test={"inline": ENDLESS_TEST})
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(bench.folder)
+        command = [sys.executable, "-m", "isobench", "run", str(manifest)]
+        os.execve(sys.executable, command, bench.environment | {"TERM": "xterm", "COLUMNS": "100"})
+    assert HIDE_CURSOR in read_until(terminal, b"timing")
+    os.write(terminal, CTRL_C)
+    read_until(terminal, b"Ctrl-C again stops now")
+    os.write(terminal, CTRL_C)
+    rest = read_until(terminal, None)
+    assert rest.rindex(SHOW_CURSOR) > rest.rfind(HIDE_CURSOR)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 130
+
+
+def read_until(terminal, words):
+    """What is shown until ``words`` are; to the end without any."""
+    shown = b""
+    while words is None or words not in shown:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # how a terminal says that nobody writes to it any more
+            assert words is None, shown
+            return shown
+    return shown

@@ -88,6 +88,13 @@ def test_a_plan_that_no_cluster_would_take_is_refused_before_it_is_written(plan,
     assert said in refusal(plan("--tests", "tests", *flags))
 
 
+@pytest.mark.parametrize("flag", ["--name", "--repo", "--store", "--endpoint", "--llm-secret", "--inputs-to"])
+@pytest.mark.parametrize("words", ["", "x" * 1025])
+def test_what_no_field_of_a_manifest_may_hold_is_refused_by_its_flag(plan, flag, words):
+    said = plan(flag, words).err
+    assert f"Invalid value for '{flag}': it has {len(words)} characters; give 1 to " in said
+
+
 @pytest.mark.parametrize("origin", [None, "/srv/git/project"])
 def test_pods_are_sent_to_no_path_of_this_machine(plan, tmp_path, origin):
     if origin:
@@ -145,7 +152,9 @@ def test_the_end_of_a_run_says_where_records_are_and_what_is_left_to_do(work_roo
     assert "not recorded: `isobench status` says why" in said
     assert "1 unfinished: the same command goes on with them" in said
     assert f"records: {dataset}" in said
-    assert "records:" not in summary(work_root, tmp_path / "none.jsonl", unfinished)
+    nothing_ended = summary(work_root, tmp_path / "none.jsonl", unfinished)
+    assert "records:" not in nothing_ended
+    assert nothing_ended.startswith("demo: 0 done, 0 not, 1 unfinished\n"), "no table without rows"
 
 
 def test_the_end_of_a_run_says_that_an_agent_was_asked_for_and_could_not_start(work_root, tmp_path):

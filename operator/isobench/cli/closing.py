@@ -14,14 +14,15 @@ from isobench.local.batch_state import BatchState
 
 def print_summary(tally: Tally, console: Console, state: BatchState, dataset: Path) -> None:
     """Print the summary of ``tally``; the records are in ``dataset``, once there are any."""
-    table = Table(title=f"{state.run.batch}: {tally.done} done, {tally.failed} not, {tally.unfinished} unfinished")
+    counts = f"{state.run.batch}: {tally.done} done, {tally.failed} not, {tally.unfinished} unfinished"
+    table = Table(title=counts)
     table.add_column("reason")
     table.add_column("items", justify="right")
     table.add_column("what to do next")
     for reason, count in tally.reasons.most_common():
         style = "green" if reason.consequence.family is Family.DONE else "yellow"
         table.add_row(f"[{style}]{reason}[/]", str(count), reason.consequence.advice)
-    console.print(table)
+    console.print(table if table.row_count else counts)
     for line in (*_counted(tally), *_without_agent(state), *_next(tally)):
         console.print(line, soft_wrap=True, markup=False)
     if dataset.exists():

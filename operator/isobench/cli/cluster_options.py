@@ -6,17 +6,27 @@ from typing import Any
 
 import click
 
+from isobench.cli import options
 from isobench.contracts.base import InvalidInput
 from isobench.engine.planning import ForCluster
 
+
+def _address(flag: str, explanation: str) -> Callable[[Any], Any]:
+    return click.option(flag, metavar="URI", type=options.ADDRESS, help=f"Cluster: {explanation}.")
+
+
+def _secret(flag: str, explanation: str) -> Callable[[Any], Any]:
+    return click.option(flag, metavar="SECRET", type=options.NAME, help=f"Cluster: Secret {explanation}.")
+
+
 _OPTIONS = (
-    click.option("--store", metavar="URI", help="Plan for a cluster: records go to s3://BUCKET/PREFIX."),
-    click.option("--endpoint", metavar="URL", help="Cluster: address of the S3 server, unless it is AWS."),
-    click.option("--store-secret", metavar="SECRET", help="Cluster: Secret that opens --store."),
-    click.option("--inputs-to", metavar="URI", help="Cluster: put extraction files and tests there, for pods to read."),
-    click.option("--inputs-secret", metavar="SECRET", help="Cluster: Secret that may read --inputs-to."),
-    click.option("--llm-secret", metavar="SECRET", help="Cluster: Secret with the model's key, for tests and agents."),
-    click.option("--hub-secret", metavar="SECRET", help="Cluster: Secret with the hub's token."),
+    _address("--store", "records go to s3://BUCKET/PREFIX; makes it a plan for a cluster"),
+    _address("--endpoint", "the S3 server, unless it is AWS"),
+    _secret("--store-secret", "that opens --store"),
+    _address("--inputs-to", "tests and extraction files are put there, for pods to read"),
+    _secret("--inputs-secret", "that may read --inputs-to"),
+    _secret("--llm-secret", "with the model's key, for tests and agents"),
+    _secret("--hub-secret", "with the hub's token"),
     click.option(
         "--parallelism",
         type=click.IntRange(1, 1000),

@@ -37,8 +37,8 @@ EPILOG = """
 \b
 Examples:
   kubectl isobench status --namespace team-a
-  kubectl isobench why large-017-1a2b3c4
-  kubectl isobench logs large-017-1a2b3c4 timing -n team-a
+  kubectl isobench why nightly-017-1a2b3c4
+  kubectl isobench logs nightly-017-1a2b3c4 timing -n team-a
 
 kubectl's own answers: `kubectl get cbb,cb` lists batches and items, `kubectl describe cb ITEM` has all of one.
 """

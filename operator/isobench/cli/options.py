@@ -19,6 +19,20 @@ _PROVIDER = "isobench.provider"
 _TOLD = "isobench.told"
 
 
+def _text(longest: int) -> Callable[[str], str]:
+    """Words that fit into a field of a manifest, as the type of an option."""
+
+    def taken(value: str) -> str:
+        if not 0 < len(value) <= longest:
+            raise click.BadParameter(f"it has {len(value)} characters; give 1 to {longest}")
+        return value
+
+    return taken
+
+
+NAME, ADDRESS = _text(253), _text(1024)
+
+
 def settings() -> EffectiveConfiguration:
     """The configuration in force for the running command, with the flags that were given to it.
 

@@ -42,7 +42,13 @@ several batches that share the first one's budget.
 
 
 @click.command(epilog=EPILOG)
-@options.setting("repository.url", "--repo", metavar="URL", help="Clone URL, or path of a clone; it is only read.")
+@options.setting(
+    "repository.url",
+    "--repo",
+    metavar="URL",
+    type=options.ADDRESS,
+    help="Clone URL, or path of a clone; it is only read.",
+)
 @click.option(
     "--commits",
     metavar="FILE",
@@ -51,7 +57,9 @@ several batches that share the first one's budget.
 )
 @options.setting("paths.extractions_dir", "--extractions", metavar="DIR", help="Extraction files, one JSON a commit.")
 @options.setting("paths.tests_dir", "--tests", metavar="DIR", help="Tests, <head>_test_case_generator.py each.")
-@click.option("--name", metavar="NAME", help="Name of batch and dataset; the repository's by default.")
+@click.option(
+    "--name", metavar="NAME", type=options.NAME, help="Name of batch and dataset; the repository's by default."
+)
 @click.option(
     "--mode",
     type=click.Choice(["offline", "online"]),

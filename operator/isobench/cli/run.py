@@ -35,6 +35,7 @@ from isobench.local.workbench import Workbench, dataset_path, now
 from isobench.stages.publish import publish_dataset
 
 INTERRUPTED = 130
+STDOUT, SHOW_CURSOR = 1, b"\x1b[?25h"
 AS_THE_MANIFEST_SAYS = OnlineChoice()
 
 EPILOG = """
@@ -184,6 +185,8 @@ def _interruptible(executor: Executor) -> Iterator[None]:
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         if executor.interrupted:
+            if os.isatty(STDOUT):
+                os.write(STDOUT, SHOW_CURSOR)  # the live view hides it, and doesn't end
             os._exit(INTERRUPTED)
         executor.interrupt()
         click.echo("stopping after the running stage; Ctrl-C again stops now", err=True)
