@@ -1,14 +1,13 @@
 """An operator's metrics as they look at work, served over HTTP: each scrape sees one more round of everything."""
 
 import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from building.git_servers import LOOPBACK
+from building.loopback import serving
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import ResultSummary, StageName
 from isobench.controller.caps import Caps
@@ -89,12 +88,5 @@ def served(work: Work) -> Iterator[str]:
 
         def log_message(self, format: str, *args: object) -> None: ...
 
-    server = http.server.ThreadingHTTPServer((LOOPBACK, 0), Scrape)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"{LOOPBACK}:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Scrape) as address:
+        yield address
