@@ -119,6 +119,7 @@ async def _observed(folder, admins, account, kubectl, rules):
             await eventually(lambda: _answers(first.address))
             await stage.create("waits", suspend=True)
             await stage.create("runs")
+            await stage.begin(PREPARE, name="runs")  # without a pod it would soon count as one that waits
             number, deadline = 0, time.monotonic() + PATIENCE_SECONDS
             while (lacking := await asyncio.to_thread(without_data, prometheus)) and time.monotonic() < deadline:
                 number += 1
