@@ -3,9 +3,12 @@
 import ensurepip
 import json
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from isobench.adapters.python.built_environment import BuiltEnvironment
 
 # It writes beside the code, as setuptools does, and takes its version as setuptools_scm does.
 BACKEND = """
@@ -82,3 +85,9 @@ def fingerprint(tree: Path) -> dict[str, tuple[int, int, bytes]]:
         for path in sorted(tree.rglob("*"))
         if path.is_file()
     }
+
+
+def ask(environment: BuiltEnvironment, code: str) -> str:
+    """What ``code`` prints in the environment."""
+    command = [environment.python, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd="/", env={}).stdout.strip()

@@ -1,14 +1,12 @@
 """The snapshot lists what can be imported from where, in every Python that isobench supports, without running it."""
 
 import json
-import os
 
 import pytest
 
-from building.projects import write_pip, write_project, write_tree
+from building.projects import write_project, write_tree
 from isobench.adapters.python.api_snapshot import MEMORY, read_names, take_snapshot
 from isobench.adapters.python.built_environment import BuildRequest
-from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.adapters.python.interpreters import interpreters
 from isobench.contracts.record import ApiSummary
 from isobench.contracts.spec import EnvironmentSpec
@@ -36,10 +34,7 @@ if True:
 
 
 @pytest.fixture
-def build(tmp_path):
-    write_pip(tmp_path / "links")
-    person = {"PATH": os.environ["PATH"], "UV_OFFLINE": "1", "UV_FIND_LINKS": str(tmp_path / "links")}
-    builder = EnvironmentBuilder(tmp_path / "work", find_uv(), person)
+def build(builder):
     return lambda tree, **spec: builder.build(BuildRequest(tree, "a" * 40, "swift", EnvironmentSpec(**spec)))
 
 

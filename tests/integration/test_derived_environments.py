@@ -5,12 +5,11 @@ The project brings its own build backend, so that no registry is asked.
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from building.projects import fingerprint, write_pip, write_project, write_tree
+from building.projects import ask, fingerprint, write_project, write_tree
 from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
 from isobench.contracts.spec import EnvironmentSpec
@@ -21,13 +20,6 @@ MODULES = {
     "plain.py": "name = 'plain'\n",
 }
 FASTER = {"core.py": "def run():\n    raise ValueError('fast')\n"}
-
-
-@pytest.fixture
-def builder(tmp_path):
-    write_pip(tmp_path / "links")
-    person = {"PATH": os.environ["PATH"], "UV_OFFLINE": "1", "UV_FIND_LINKS": str(tmp_path / "links")}
-    return EnvironmentBuilder(tmp_path / "work", find_uv(), person)
 
 
 @pytest.fixture
@@ -50,13 +42,6 @@ def request_for(tree: Path, **options) -> BuildRequest:
 def was_built(environment: BuiltEnvironment) -> bool:
     """Whether the arm's own backend was run for it."""
     return environment.log.exists() and "built swift" in environment.log.read_text()
-
-
-def ask(environment: BuiltEnvironment, code: str) -> str:
-    answer = subprocess.run(
-        [environment.python, "-c", code], capture_output=True, text=True, check=True, cwd="/", env={}
-    )
-    return answer.stdout.strip()
 
 
 def contents(environment: BuiltEnvironment) -> dict[str, bytes]:

@@ -4,7 +4,6 @@ The projects bring their own build backend and their dependencies lie in a folde
 """
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from building.projects import fingerprint, write_pip, write_project, write_tree, write_wheel
+from building.projects import ask, fingerprint, write_project, write_tree, write_wheel
 from isobench.adapters.made_once import MARKER
 from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
@@ -26,23 +25,6 @@ MODULES = {"__init__.py": "from swift.core import run\n", "core.py": "def run(n=
 
 
 @pytest.fixture
-def links(tmp_path):
-    write_pip(tmp_path / "links")
-    return tmp_path / "links"
-
-
-@pytest.fixture
-def person(links):
-    """The environment variables of a person whose packages come from a folder."""
-    return {"PATH": os.environ["PATH"], "UV_OFFLINE": "1", "UV_FIND_LINKS": str(links), "PIP_NO_INDEX": "1"}
-
-
-@pytest.fixture
-def builder(tmp_path, person):
-    return EnvironmentBuilder(tmp_path / "work", find_uv(), person)
-
-
-@pytest.fixture
 def tree(tmp_path):
     return write_project(tmp_path / "tree", MODULES)
 
@@ -51,13 +33,6 @@ def request_for(tree: Path, **options) -> BuildRequest:
     spec = EnvironmentSpec(**options.pop("spec", {}))
     defaults = {"tree": tree, "tree_hash": "a" * 40, "distribution": "swift", "spec": spec}
     return BuildRequest(**{**defaults, **options})
-
-
-def ask(environment: BuiltEnvironment, code: str) -> str:
-    answer = subprocess.run(
-        [environment.python, "-c", code], capture_output=True, text=True, check=True, cwd="/", env={}
-    )
-    return answer.stdout.strip()
 
 
 def built(environment: BuiltEnvironment) -> int:
