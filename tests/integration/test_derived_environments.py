@@ -71,7 +71,7 @@ def test_a_changed_module_is_taken_over_without_a_build(builder, base, head):
 def test_it_is_the_same_as_its_own_build(builder, base, head, tmp_path):
     builder.build(request_for(base))
     derived = builder.build(request_for(head))
-    elsewhere = EnvironmentBuilder(tmp_path / "else", find_uv(), builder.person)
+    elsewhere = EnvironmentBuilder(tmp_path / "else", find_uv(), builder.place.person)
     own = elsewhere.build(request_for(head))
 
     assert was_built(own)

@@ -1,10 +1,25 @@
-"""What is asked of the environment builder, and what it gives."""
+"""Where environments are built, what is asked of their builder, and what it gives."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from isobench.adapters.commands import RunCommand
 from isobench.contracts.spec import EnvironmentSpec
+
+
+@dataclass(frozen=True)
+class BuildPlace:
+    """The work root that everything is kept in, and the machine or the container that builds there."""
+
+    work_root: Path
+    uv: Path
+    person: Mapping[str, str]
+    """Environment variables, of which a short list reaches the builds."""
+    run_command: RunCommand
+    system: Sequence[object]
+    """What distinguishes it from another one that is given the same commands."""
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ import hashlib
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isobench.adapters.commands import RunCommand, run_command
+from isobench.adapters.commands import run_command
 from isobench.adapters.files import read_json
 from isobench.adapters.made_once import MARKER
 from isobench.adapters.python.build_commands import BuildCommands
 from isobench.adapters.python.build_variables import build_variables, package_sources, version_variables
-from isobench.adapters.python.built_environment import BuildRequest
+from isobench.adapters.python.built_environment import BuildPlace, BuildRequest
 from isobench.adapters.python.derivation import Lineage, find_derivation
 from isobench.adapters.python.fresh_environment import FreshEnvironment
 from isobench.adapters.python.interpreters import Interpreter
@@ -40,12 +40,7 @@ class EnvironmentBuild:
     interpreter: Interpreter
     folder: Path
     lineage: Lineage
-    work_root: Path
-    uv: Path
-    person: Mapping[str, str]
-    run_command: RunCommand
-    system: Sequence[object]
-    """What distinguishes the machine or image that runs the commands."""
+    place: BuildPlace
 
     @property
     def log(self) -> Path:
@@ -70,16 +65,16 @@ class EnvironmentBuild:
         Raises:
             ItemFailure: BuildFailed; the last way failed, or the time was up.
         """
-        scratch = self.work_root / "tmp" / self.folder.name
-        person = build_variables(self.person, self.work_root, scratch, Path(sys.executable))
+        scratch = self.place.work_root / "tmp" / self.folder.name
+        person = build_variables(self.place.person, self.place.work_root, scratch, Path(sys.executable))
         commands = BuildCommands(
             self.request.distribution,
-            self.uv,
+            self.place.uv,
             # No tool of the tree must find the repository that the work root may be in.
             {**person, "GIT_CEILING_DIRECTORIES": str(self.source.parent)},
             self.log,
             deadline=time.monotonic() + self.request.spec.build_timeout_seconds,
-            run_command=self.run_command,
+            run_command=self.place.run_command,
         )
         try:
             return self._derive(commands) or self._first_that_works(ways, commands, [])
@@ -116,16 +111,16 @@ class EnvironmentBuild:
         environment = FreshEnvironment(self.folder, self.source, replace(commands, variables=variables), self.base_lock)
         self.source.mkdir(parents=True)
         copy = ["sh", "-c", _COPY, "copy", str(self.request.tree), str(self.source)]
-        replace(commands, run_command=run_command).run(
-            copy, self.folder
-        )  # by this machine's cp, wherever the rest runs
+        here = replace(commands, run_command=run_command)  # by this machine's cp, wherever the rest runs
+        here.run(copy, self.folder)
         environment.create(self.interpreter.executable, with_pip=self.steps.runs_commands)
         environment.run_setup(self.steps.setup_commands)
         match self.steps.installation:
             case Commands(install_commands):
                 environment.install_by(install_commands, self._versions())
             case Wheel(build_system):
-                decisive = (str(self.work_root), way.as_of, package_sources(self.person), self.system)
+                place = self.place
+                decisive = (str(place.work_root), way.as_of, package_sources(place.person), place.system)
                 wheels = WheelBuilder(self.folder.parent, self.interpreter, decisive)
                 origin = environment.install_wheel(wheels, build_system, self._versions(), self.request.tree)
                 if not self.steps.setup_commands:  # what a person's commands read and write is unknown

@@ -19,7 +19,7 @@ from isobench.adapters.commands import RunCommand, run_command
 from isobench.adapters.files import read_json
 from isobench.adapters.made_once import MARKER, Made, make_once
 from isobench.adapters.python.build_variables import package_sources
-from isobench.adapters.python.built_environment import BuildRequest, BuiltEnvironment
+from isobench.adapters.python.built_environment import BuildPlace, BuildRequest, BuiltEnvironment
 from isobench.adapters.python.derivation import Lineage
 from isobench.adapters.python.environment_build import EnvironmentBuild
 from isobench.adapters.python.interpreters import Interpreter, interpreters
@@ -51,12 +51,13 @@ class EnvironmentBuilder:
 
         ``pythons``, ``run_command`` and what distinguishes the ``system`` are this machine's, or a container's.
         """
-        self.work_root = work_root.resolve()
-        self.uv = uv
-        self.person = person
+        self.place = BuildPlace(work_root.resolve(), uv, person, run_command, system)
         self.pythons = pythons
-        self.run_command = run_command
-        self.system = system
+
+    @property
+    def run_command(self) -> RunCommand:
+        """How a command is run where environments are built."""
+        return self.place.run_command
 
     def build(self, request: BuildRequest) -> BuiltEnvironment:
         """The environment for ``request``, built now or before.
@@ -71,31 +72,20 @@ class EnvironmentBuilder:
         ways = attempts(steps.installation, _dates(request), has_lock=bool(request.like and request.like.lock))
         but_the_tree: dict[str, object] = {
             "layout": LAYOUT,
-            "root": self.work_root,
+            "root": self.place.work_root,
             "steps": steps,
             "interpreter": interpreter,
-            "platform": self.system,
+            "platform": self.place.system,
             "lock": request.like.lock if request.like else (),
             "ways": ways,
             "version": request.version if project.versioned_by_history else None,
             "replica": request.replica,
-            "sources": package_sources(self.person),
+            "sources": package_sources(self.place.person),
         }
-        environments = self.work_root / "environments"
+        environments = self.place.work_root / "environments"
         folder = environments / cache_key(tree=request.tree_hash, **but_the_tree)
-        build = EnvironmentBuild(
-            request,
-            project,
-            steps,
-            interpreter,
-            folder,
-            Lineage(environments, cache_key(**but_the_tree)),
-            self.work_root,
-            self.uv,
-            self.person,
-            self.run_command,
-            self.system,
-        )
+        lineage = Lineage(environments, cache_key(**but_the_tree))
+        build = EnvironmentBuild(request, project, steps, interpreter, folder, lineage, self.place)
         made = make_once(folder, lambda: build.run(ways))
         return _as_built(folder, interpreter.version, made, build.log, time.monotonic() - started)
 
