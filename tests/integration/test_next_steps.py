@@ -131,6 +131,13 @@ def test_status_says_why_a_record_holds_no_measurement(isobench, work_root):
     assert "the record is stored" not in shown
 
 
+def test_status_says_what_became_of_an_agent(isobench, work_root):
+    tried = ResultSummary(verdict="faster", speedup=1.5, ci_low=1.4, ci_high=1.6, pairs=10, agent_outcome="no_change")
+    state_of(work_root, status_of("the record is stored", Reason.RECORDED, tried))
+    shown = isobench("status", "--work-root", work_root.path).out
+    assert "faster 1.5x [1.4, 1.6], 10 pairs; agent no_change" in shown
+
+
 def test_a_failed_item_is_begun_again_by_the_beginning_of_its_commit(isobench, tmp_path):
     first, second = heads(2)
     nowhere = {"repository": {"url": str(tmp_path / "nowhere")}, "test": {"inline": SCRIPT}}

@@ -1,4 +1,4 @@
-"""The operating pages: every block says whether it is run and by which test, and every link leads somewhere."""
+"""The operating pages: every block says whether it is run and by which test, and what is named is there."""
 
 import re
 from pathlib import Path
@@ -28,12 +28,6 @@ def test_every_block_is_run_by_a_test_or_marked_as_not_run(page):
         assert named or after.startswith("Not run here"), f"{page.name}: nothing is said after {block[0][:80]!r}"
         if named:
             assert (ROOT / named[1]).exists(), f"{page.name} names {named[1]}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page):
-    links = re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -15,7 +15,7 @@ from isobench.contracts.reasons import Family, Reason
 from isobench.contracts.status import CommitBenchmarkStatus, StageName
 from isobench.engine.summary import Tally
 from isobench.local.batch_state import BatchRun, known_runs, read_status, workspace_of
-from isobench.local.display import measured
+from isobench.local.display import attempted, measured
 from isobench.local.work_root import WorkRoot
 
 EPILOG = """
@@ -59,7 +59,7 @@ def _print(run: BatchRun, statuses: dict[str, CommitBenchmarkStatus]) -> None:
     for column in ("state", "result", "message"):
         table.add_column(column, overflow="fold")
     for item, status in statuses.items():
-        result = measured(status.result) if status.result else ""
+        result = measured(status.result) + attempted(status.result) if status.result else ""
         table.add_row(item, _state(status), result, escape(_message(status)))
     console().print(table)
 

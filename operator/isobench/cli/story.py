@@ -35,7 +35,8 @@ def print_story(console: Console, workspace: Workspace) -> None:
     console.print(f"  may change {', '.join(asked.targets)}")
     console.print(
         f"  within {asked.max_iterations} steps, {asked.timeout_minutes:g} minutes and ${asked.budget_usd:g}"
-        f" (estimated ${asked.estimate_usd:.4f}); told: {workspace.task}"
+        f" (estimated ${asked.estimate_usd:.4f}); told: {workspace.task}",
+        soft_wrap=True,
     )
     for step in _steps(workspace.attempt(asked.attempt) / "steps.jsonl"):
         _print_step(console, step)
@@ -72,9 +73,8 @@ def _print_end(console: Console, workspace: Workspace, asked: Assignment) -> Non
     ended = workspace.attempt(asked.attempt) / "ended.json"
     if ended.exists():
         end = read_model(ended, Ended)
-        console.print(
-            f"{end.how.replace('_', ' ')} after {end.iterations} steps and {end.seconds:.1f} s: {end.message}"
-        )
+        said = f": {end.message}" if end.message else ""
+        console.print(f"{end.how.replace('_', ' ')} after {end.iterations} steps and {end.seconds:.1f} s{said}")
     try:
         measured = balance(read_entries(workspace.ledger() / "agent.jsonl"), asked.attempt)
         console.print(
@@ -90,7 +90,7 @@ def _print_end(console: Console, workspace: Workspace, asked: Assignment) -> Non
     for finding in outcome.held:
         console.print(f"{finding.outcome}: {finding.evidence}", style="green" if outcome.success else "yellow")
     if outcome.changed:
-        console.print(f"its patch changes {', '.join(outcome.changed)}: {workspace.patch}")
+        console.print(f"its patch changes {', '.join(outcome.changed)}: {workspace.patch}", soft_wrap=True)
 
 
 def _one_line(text: object) -> str:
