@@ -131,7 +131,6 @@ def operator(cluster: Cluster, namespace: str, port: int) -> Iterator[OperatorPr
         "metrics-port": port,
         "canary-address": "10.0.0.1:8080",
         "api-server-address": f"{cluster.profile.address}:6443",
-        "cluster-dns-address": "10.0.0.10:53",
         "log-level": "warning",
     }
     with tempfile.TemporaryDirectory() as folder:

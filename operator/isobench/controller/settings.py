@@ -56,7 +56,6 @@ class ControllerSettings:
 
     canary_address: str | None = flag(None, "host:port that isolated pods must not reach.")
     api_server_address: str | None = flag(None, "host:port of the API server as pods reach it.")
-    cluster_dns_address: str | None = flag(None, "host:port of the cluster's name server as pods reach it.")
     manage_network_policy: bool = flag(True, "Ensure the deny-all policy where there are items.")
 
     isolation_seconds: int = flag(120, "How long a network policy may take to be enforced on a new pod.", least=1)
