@@ -127,8 +127,10 @@ def test_a_pod_whose_work_has_begun_is_charged_and_left_alone(container):
 
 def test_a_pod_that_has_ended_already_needs_no_deletion():
     cluster = Cluster(over(NO_SECRET, reason="DeadlineExceeded"))
-    assert costs_nothing(asked(cluster))
+    ending = asked(cluster, failure=Failure(Reason.IMAGE_UNAVAILABLE, "the image w:1 can't be pulled"))
+    assert costs_nothing(ending)
     assert cluster.deleted == []
+    assert "nothing was spent: put that right, then ask for it again" in ending.result.message, "no Secret lacks here"
 
 
 def test_a_pod_that_no_node_took_costs_nothing_once_it_is_gone():

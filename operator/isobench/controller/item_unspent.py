@@ -7,7 +7,6 @@ certain is charged: a node that does not answer, a pod that somebody took away, 
 
 from dataclasses import replace
 
-from isobench.contracts.reasons import Reason
 from isobench.contracts.spec import SecretRef
 from isobench.contracts.status import StageName
 from isobench.controller.api import Api
@@ -113,7 +112,7 @@ def _has_begun(container: Object) -> bool:
 def _remedy(item: Item, stage: StageName, failure: Failure) -> str:
     again = f"ask for it again by `kubectl isobench retry {item.name}`"
     secret = _key_of(item, stage)
-    if secret is not None and failure.reason is Reason.INVALID_SPEC:
+    if secret is not None and secret.name in failure.message:
         key = f" (key {secret.key})" if secret.key else ""
         return f"see that the Secret {secret.name}{key} is in the namespace {item.namespace}, then {again}"
     return f"put that right, then {again}"
