@@ -107,6 +107,8 @@ def test_an_agent_that_repeats_itself_is_stuck(talk: Talk) -> None:
     ("script", "how", "asked"),
     [
         ([Fails(401)], "llm_unauthorized", 1),
+        ([Fails(403)], "llm_unauthorized", 1),
+        ([Fails(429)], "llm_unavailable", 2),
         ([Fails(429, "insufficient_quota", "you exceeded your current quota")], "llm_unavailable", 1),
         ([Fails(500)], "llm_unavailable", 2),
         ([Garbage(b"{not json")], "llm_unavailable", 1),
@@ -114,7 +116,7 @@ def test_an_agent_that_repeats_itself_is_stuck(talk: Talk) -> None:
         ([Breaks()], "llm_unavailable", 1),
         ([Fails(502)], "llm_unavailable", 1),
     ],
-    ids=["401", "quota", "500", "broken", "giant", "half", "502"],
+    ids=["401", "403", "429", "quota", "500", "broken", "giant", "half", "502"],
 )
 def test_a_provider_that_fails_ends_the_attempt_by_its_reason(
     talk: Talk, script: list[Reply], how: str, asked: int
@@ -155,10 +157,11 @@ def test_wrong_tools_and_broken_arguments_are_told_to_the_agent(talk: Talk) -> N
     assert len(attempt.provider.asked) == 3
 
 
-def test_usage_that_cannot_be_true_is_charged_at_its_reserve(talk: Talk) -> None:
+@pytest.mark.parametrize("tokens", [0, -7])
+def test_usage_that_cannot_be_true_is_charged_at_its_reserve(talk: Talk, tokens: int) -> None:
     call = Says.finish()
-    nothing = {"prompt_tokens": 0, "completion_tokens": 0}
-    attempt = talk(lambda _: [Says(tool_calls=call.tool_calls, ending="tool_calls", usage=nothing)])
+    usage = {"prompt_tokens": tokens, "completion_tokens": tokens}
+    attempt = talk(lambda _: [Says(tool_calls=call.tool_calls, ending="tool_calls", usage=usage)])
     assert attempt.end.finished
     assert attempt.balance.spent_usd == attempt.intents[0].reserved_usd
 

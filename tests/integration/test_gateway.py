@@ -141,8 +141,9 @@ def test_a_usage_that_cannot_be_true_is_charged_at_its_reserve(
     tmp_path: Path, usage: dict[str, object] | None, stream: bool
 ) -> None:
     with setting(tmp_path, Says(usage=usage)) as scene:
-        answer = scene.client.chat.completions.create(model="m", messages=HELLO, stream=stream)
-        list(answer)
+        shown = {"stream_options": {"include_usage": True}} if stream else {}
+        answer = scene.client.chat.completions.create(model="m", messages=HELLO, stream=stream, **shown)
+        assert [part.usage for part in (answer if stream else [answer]) if part.usage] == [], "no client believes it"
         assert scene.balance.spent_usd == scene.intents[0].reserved_usd
         assert scene.answers[0].outcome == "lost"
 

@@ -151,6 +151,14 @@ def test_null_details_mean_no_details() -> None:
             b'"response": {"usage": {"input_tokens": 3, "output_tokens": 2}}}\n\n',
             StreamEvent(Usage(3, 2), last=True),
         ),
+        (
+            b'event: response.completed\ndata: {"type": "response.completed", '
+            b'"response": {"id": "r", "usage": {"input_tokens": -3, "output_tokens": 2}}}\n\n',
+            StreamEvent(
+                last=True,
+                corrected=b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"r"}}\n\n',
+            ),
+        ),
         (b": a comment\n\n", StreamEvent()),
         (b"data: {broken\n\n", StreamEvent()),
         (b"data: 5\n\n", StreamEvent()),

@@ -117,8 +117,7 @@ def usage_of(payload: object) -> Usage | None:
     """The usage that an answer or an event reports; None when there is none, or none that can be true."""
     if not isinstance(payload, dict):
         return None
-    response = payload.get("response")
-    reported = (response if isinstance(response, dict) else payload).get("usage")
+    reported = _holder(payload).get("usage")
     if not isinstance(reported, dict):
         return None
     prompt, prompt_details = _reported(reported, "prompt_tokens", "input_tokens")
@@ -136,6 +135,17 @@ def usage_of(payload: object) -> Usage | None:
         return None
 
 
+def without_false_usage(payload: object) -> bytes | None:
+    """The answer or event without its usage, which can't be true and which a client would add up; else None."""
+    if not isinstance(payload, dict) or usage_of(payload) is not None:
+        return None
+    holder = _holder(payload)
+    if not isinstance(holder.get("usage"), dict):
+        return None
+    kept = {name: value for name, value in holder.items() if name != "usage"}
+    return _encoded(kept if holder is payload else payload | {"response": kept})
+
+
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
     """What one server-sent event means for money."""
@@ -143,6 +153,8 @@ class StreamEvent:
     usage: Usage | None = None
     last: bool = False
     only_usage: bool = False
+    corrected: bytes | None = None
+    """The event as its client may see it, where its usage can't be true."""
 
 
 def read_event(event: bytes) -> StreamEvent:
@@ -156,11 +168,20 @@ def read_event(event: bytes) -> StreamEvent:
         return StreamEvent()
     if not isinstance(payload, dict):
         return StreamEvent()
+    credible = without_false_usage(payload)
+    others = [line for line in event.splitlines() if line and not line.startswith(b"data:")]
     return StreamEvent(
         usage=usage_of(payload),
         last=payload.get("type") in ("response.completed", "response.incomplete", "response.failed"),
         only_usage=payload.get("choices") == [] and "usage" in payload,
+        corrected=None if credible is None else b"\n".join([*others, b"data: " + credible]) + b"\n\n",
     )
+
+
+def _holder(payload: dict[str, Any]) -> dict[str, Any]:
+    """Where an answer or an event has its usage."""
+    response = payload.get("response")
+    return response if isinstance(response, dict) else payload
 
 
 def _object(raw: bytes) -> dict[str, Any]:

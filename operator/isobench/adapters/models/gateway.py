@@ -19,7 +19,15 @@ from isobench.adapters.models.gateway_process import GatewaySettings
 from isobench.adapters.models.ledger import Ledger
 from isobench.adapters.models.provider_bodies import Unbounded, server_sent_events, whole_body
 from isobench.contracts.reasons import ItemFailure, Reason
-from isobench.engine.model_api import Api, BadRequest, ModelRequest, read_event, read_request, usage_of
+from isobench.engine.model_api import (
+    Api,
+    BadRequest,
+    ModelRequest,
+    read_event,
+    read_request,
+    usage_of,
+    without_false_usage,
+)
 from isobench.engine.money import Answer, Intent, Usage, answered, grant, lost, prices_of, refused
 
 REQUEST_BYTES = 16 * 2**20
@@ -171,7 +179,8 @@ class MeteringGateway:
         except (ValueError, RecursionError):
             raise self._lost(intent, "the answer is not JSON") from None
         self._settle_usage(intent, usage_of(payload))
-        return web.Response(body=self._masked(body), content_type="application/json")
+        shown = without_false_usage(payload) or body
+        return web.Response(body=self._masked(shown), content_type="application/json")
 
     async def _pass_stream(
         self, http: web.Request, request: ModelRequest, answer: aiohttp.ClientResponse, intent: Intent
@@ -197,10 +206,11 @@ class MeteringGateway:
         async for event in server_sent_events(answer.content):
             meaning = read_event(event)
             usage = meaning.usage or usage
+            shown = meaning.corrected or event
             if meaning.last:
-                return usage, event
-            if request.shows_usage or not meaning.only_usage:
-                await response.write(self._masked(event))
+                return usage, shown
+            if not meaning.only_usage or (request.shows_usage and meaning.usage is not None):
+                await response.write(self._masked(shown))
         raise aiohttp.ClientPayloadError("the stream ended without its last event")
 
     def _settle_usage(self, intent: Intent, usage: Usage | None) -> None:
