@@ -4,12 +4,13 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from isobench import LLMConfigManager, OpenHandsOrchestrator, OptimizationResult, create_opensource_task
-from isobench.adapters.agents.openhands.adapter import OpenHands
+from isobench.adapters.agents.openhands.adapter import PYTHON_VARIABLE, OpenHands
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.configuration import Configuration
 from llmserver import Asked, Reply, Says, running_model
@@ -97,10 +98,31 @@ def test_its_shell_has_no_network_and_sees_nothing_else_and_the_key_is_nowhere(
     assert KEY not in os.environ.values()
 
 
+PACKAGES = """
+prefix=$(dirname $(dirname $(readlink -f $VIRTUAL_ENV/bin/python)))
+grep -rIl import $prefix/lib/python3*/*-packages /usr/lib/python3*/*-packages /usr/local/lib/python3*/*-packages
+grep -rl . $prefix/lib/python3*/ensurepip/_bundled /usr/share/python-wheels
+$VIRTUAL_ENV/bin/python -c 'import json, sqlite3, venv; print("a Python of", *"its own")'
+"""
+
+
+def test_its_shell_reads_no_later_release_that_the_systems_pythons_have(tmp_path: Path, repository: Path) -> None:
+    needs_openhands()
+    here = {"PATH": os.environ["PATH"], "VIRTUAL_ENV": sys.prefix}
+    outside = subprocess.run(["sh", "-c", PACKAGES], env=here, capture_output=True, text=True, check=False).stdout
+    assert "/pip/" in outside, "there is something to hide"
+    result = optimize(tmp_path, repository, [Says.tool("terminal", command=f"({PACKAGES}) 2>/dev/null"), Says.finish()])
+    assert result.journal is not None
+    steps = [json.loads(line) for line in next(result.journal.rglob("steps.jsonl")).read_text().splitlines()]
+    assert "-packages/" not in steps[0]["result"]
+    assert ".whl" not in steps[0]["result"]
+    assert "a Python of i t s" in steps[0]["result"]
+
+
 def test_what_is_missing_is_said_and_nothing_is_asked(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ISOBENCH_AGENT_PYTHON", "/nowhere/python")
+    monkeypatch.setenv(PYTHON_VARIABLE, "/nowhere/python")
     result = optimize(tmp_path, repository, [Says()])
     assert result.error_message is not None
     assert "/nowhere/python has no OpenHands SDK: run `make agent-env`" in result.error_message

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from isobench.adapters.agents.openhands.adapter import OpenHands, OpenHandsInImage, find_python
+import agent_env
+from isobench.adapters.agents.openhands.adapter import PYTHON_VARIABLE, OpenHands, OpenHandsInImage, find_python
 from isobench.adapters.agents.protocol import AgentEnd, AgentTask
 from isobench.adapters.models.gateway_process import Gateway
+from isobench.adapters.python.interpreters import Interpreter
 from isobench.engine.money import Prices
+from isobench.engine.settings import layer_of_environment
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def test_a_python_without_the_sdk_is_said_to_lack_it_with_the_remedy() -> None:
 
 
 def test_no_python_is_said_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ISOBENCH_AGENT_PYTHON", raising=False)
+    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
     monkeypatch.setattr("isobench.adapters.agents.openhands.adapter.PACKAGE", tmp_path / "lib" / "isobench")
     monkeypatch.chdir(tmp_path)
     said = OpenHands().missing()
@@ -54,7 +57,23 @@ def test_the_python_is_the_named_one_else_that_of_the_working_directory(
     here.touch()
     monkeypatch.chdir(tmp_path)
     assert find_python({}) == here
-    assert find_python({"ISOBENCH_AGENT_PYTHON": "/opt/python"}) == Path("/opt/python")
+    assert find_python({PYTHON_VARIABLE: "/opt/python"}) == Path("/opt/python")
+
+
+@pytest.mark.parametrize(("here", "found"), [(["3.13.0", "3.12.1", "3.11.7"], "3.13.0"), (["3.11.7"], None)])
+def test_its_environment_is_made_of_the_newest_python_that_it_runs_on_else_it_is_said_to_be_missing(
+    here: list[str], found: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(agent_env, "interpreters", lambda: [Interpreter(Path(version), version) for version in here])
+    newest = agent_env.newest()
+    assert (newest and newest.version) == found
+    if newest is None:
+        assert agent_env.main() == 1
+        assert "OpenHands needs Python 3.12 or newer, and this machine has none" in capsys.readouterr().err
+
+
+def test_the_variable_that_names_it_is_not_taken_for_a_setting() -> None:
+    assert layer_of_environment({PYTHON_VARIABLE: "/opt/python"}) == {}
 
 
 def test_the_child_is_told_everything_by_its_standard_input_and_the_token_by_nothing_else(task: AgentTask) -> None:

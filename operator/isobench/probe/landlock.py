@@ -21,6 +21,7 @@ _SCOPES = 0b11  # abstract unix sockets and signals stay inside the run (ABI 6)
 
 _ALL_RIGHTS = 0xFFFF
 READ = _EXECUTE | _READ_FILE | _READ_DIRECTORY
+LIST = _READ_DIRECTORY
 WRITE = _ALL_RIGHTS & ~(_MAKE_CHARACTER_DEVICE | _MAKE_BLOCK_DEVICE)
 
 

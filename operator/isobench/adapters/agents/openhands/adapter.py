@@ -15,7 +15,7 @@ from isobench.adapters.agents.protocol import AgentCommand, AgentEnd, AgentTask
 from isobench.engine.agent_end import How
 from isobench.engine.money import PRICED_TOKENS
 
-PYTHON_VARIABLE = "ISOBENCH_AGENT_PYTHON"
+PYTHON_VARIABLE = "ISOBENCH_OPENHANDS_PYTHON"
 ENVIRONMENT_FOLDER = ".venv-agent"
 END_BYTES = 64 * 1024
 IMPORT_SECONDS = 60
