@@ -24,6 +24,8 @@ Examples:
   isobench status
   isobench status demo --json
   watch isobench status demo
+
+--json prints a line for each batch.
 """
 
 
