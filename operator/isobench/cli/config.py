@@ -21,7 +21,8 @@ Examples:
 
 Flags win over variables, variables over the file, the file over defaults. A variable is named by its setting:
 ISOBENCH_TIMING_MIN_PAIRS is timing.min_pairs, which is spec.template.timing.minPairs in a manifest. `isobench plan`
-writes agent, timing, environment and output into the manifest, and `isobench run` takes them from there. Keys stand in the environment or in .env beside the file; only whether they are there is shown.
+writes agent, timing, environment and output into the manifest, and `isobench run` takes them from there. Keys stand
+in the environment or in .env beside the file; only whether they are there is shown.
 """
 
 
