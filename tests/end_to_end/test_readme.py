@@ -19,6 +19,13 @@ ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 DEMO, THREE_COMMANDS, DEMO_AGENT, PROVIDER, _, CHECK = BLOCKS
 A_COMMIT = "1a2b3c4"
+DEMO_ATTEMPTS = {
+    "idna-contextj": (True, "", 0.079),
+    "packaging-requirements": (False, "no_change", 0.0168),
+    "more-itertools-all-equal": (False, "budget_exhausted", 0.1096),
+    "pathspec-neutral": (None, "HumanNotFaster", 0.0),
+}
+"""Of the agent's demo: whether the attempt succeeded, how its error begins, and what it cost at list prices."""
 
 pytestmark = pytest.mark.slow
 
@@ -65,13 +72,26 @@ def test_the_demo_on_a_fresh_clone_finds_the_known_fixes(fresh_clone):
 
 
 @pytest.mark.timeout(900)
-def test_the_agents_demo_on_a_fresh_clone_has_one_attempt_for_each_outcome(fresh_clone):
+def test_the_agents_demo_on_a_fresh_clone_has_a_real_commit_for_each_outcome_with_its_cost(fresh_clone):
     done = run_block(DEMO_AGENT, fresh_clone)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [json.loads(line) for line in (fresh_clone / "data" / "demo-agent.jsonl").read_text().splitlines()]
-    assert len(rows) > 1
-    [succeeded] = [row for row in rows if row.get("agent_success")]
-    assert succeeded["measurement"]["cost"]["measured_usd"] > 0
+    assert len({row["head_commit"] for row in rows}) == len(rows) == len(DEMO_ATTEMPTS)
+    for row in rows:
+        success, said, dollars = DEMO_ATTEMPTS[row["repo"].rpartition("/")[2]]
+        (sample,) = row["measurement"]["samples"]
+        assert row.get("agent_success") is success
+        assert row.get("agent_error", "").startswith(said)
+        assert sample["measured_usd"] == pytest.approx(dollars)
+        assert f"${dollars:.4f} of $0.15" in done.stdout
+    (succeeded,) = [row for row in rows if row.get("agent_success")]
+    comparisons = {tuple(found["arms"]): found["verdict"] for found in succeeded["measurement"]["comparisons"]}
+    assert comparisons["base", "agent"] == "faster"
+    told = re.search(r"isobench show idna\S+ --agent", done.stdout)
+    assert told is not None
+    shown = run_block(f".venv-demo/bin/{told[0]}", fresh_clone)
+    for part in ("2. A label of 60 letters", "file_editor: ", "terminal: ", '| {"avg_ms"', "$0.0176", "cost $0.0790"):
+        assert part in shown.stdout, shown.stdout + shown.stderr
 
 
 @pytest.mark.timeout(900)
