@@ -138,6 +138,8 @@ class Git:
                 if not isinstance(interruption, subprocess.TimeoutExpired):
                     raise
                 raise self._failure(arguments, f"timed out after {self.timeout_seconds:.0f} s") from None
+        if process.returncode == -signal.SIGINT:  # Ctrl-C came before it had a session of its own, or did anything
+            return self._attempt(arguments, stdin)
         if process.returncode:
             raise self._failure(arguments, stderr.decode(errors="replace"))
         return stdout
