@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from building.chart import CHART
 from building.swift_history import TEST, write_history
 from cluster.conftest import BUCKET, STORE_SECRET, a_namespace
 from cluster.operating import ROOT, administrator, eventually
@@ -22,6 +23,7 @@ from isobench.controller.settings import ControllerSettings
 MINUTE = 60.0
 QUICK = {"warmup": 0, "minPairs": 8, "maxPairs": 8}
 CANARY_PORT = 8080
+PROVIDERS = CHART / "files" / "providers"
 TINY = {"requests": {"memory": "12Mi"}, "limits": {"memory": "12Mi"}}
 """Too little for a Python that builds anything."""
 HASTY = "hasty"
@@ -81,7 +83,7 @@ def told(world):
         kubeconfig, namespace = world.cluster.kubeconfig, world.namespace
         addresses = {"canary_address": world.canary(), "api_server_address": world.cluster.api_server_address}
         shared = world.cluster.settings | addresses
-        impatient = shared | {"controller_name": namespace, "pull_seconds": 1}
+        impatient = shared | {"controller_name": namespace, "pull_seconds": 1, "configurations": PROVIDERS}
         hasty = shared | {"controller_name": HASTY, "release": HASTY, "pending_seconds": 1}
         async with (
             administrator(kubeconfig) as admin,
@@ -95,6 +97,7 @@ def told(world):
                 unbuildable,
                 greedy,
                 without_image,
+                without_secret,
                 without_volume,
                 evicted,
                 deleted,
@@ -139,6 +142,12 @@ async def greedy(stage, world):
 async def without_image(stage, world):
     await stage.create("without-image", **world.asked(environment={"image": "isobench.test/no-such-image:1"}))
     return await ended(stage, "without-image")
+
+
+async def without_secret(stage, world):
+    generate = {"provider": "openai", "secretRef": {"name": "no-such-key"}, "budgetUsd": 2.0}
+    await stage.create("without-secret", **world.asked(test={"generate": generate}))
+    return await ended(stage, "without-secret")
 
 
 async def without_volume(stage, world):
@@ -212,6 +221,15 @@ def test_an_image_that_is_nowhere_ends_the_item_and_is_named(told):
     outcome = condition_in(told["without_image"]["status"])
     assert outcome["reason"] == "ImageUnavailable"
     assert "isobench.test/no-such-image:1" in outcome["message"]
+
+
+def test_a_paid_stage_whose_secret_is_nowhere_names_it_and_costs_nothing(told):
+    """As its kubelet said at the pod's end: the container never began."""
+    status = told["without_secret"]["status"]
+    assert [(stage["name"], stage["state"]) for stage in status["stages"]][1] == ("generate", "Failed")
+    assert condition_in(status)["reason"] == "InvalidSpec"
+    assert 'secret "no-such-key" not found; nothing was spent' in condition_in(status)["message"]
+    assert status["cost"].get("measuredUsd", 0) == 0
 
 
 def test_a_volume_that_is_never_bound_ends_the_attempt_and_is_named(told):
