@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config, items):
 def pytest_report_collectionfinish(config):
     left_out = config.stash[LEFT_OUT]
     needs = ", ".join(f"{what} ({count})" for what, count in left_out.most_common())
-    said = f"{left_out.total()} tests left out, which need what only the cluster made here has: {needs}"
+    said = f"tests left out: {left_out.total()}, for what only the cluster made here has: {needs}"
     return said if left_out else []
 
 

@@ -18,8 +18,6 @@ from cluster.waiting import wait_until
 
 VARIABLE = "ISOBENCH_TEST_KUBECONFIG"
 CRDS = Path(__file__).parents[2] / "crds"
-_OURS = ("test-", "isobench-", "team-")
-"""How the names of all namespaces begin that tests make."""
 
 
 class Unfit(Exception):
@@ -132,20 +130,21 @@ def given_cluster(kubeconfig: Path, folder: Path) -> Iterator[GivenCluster]:
         cluster = GivenCluster(own, folder, name, ending)
         if _make_kinds(cluster):
             ending.callback(cluster.kubectl, "delete", "-f", str(CRDS))
-        ending.callback(_remove, cluster, _namespaces(cluster))
+        ending.callback(_remove, cluster, _ending(cluster))
         cluster.kubectl("create", "namespace", name)
         yield cluster
 
 
-def _remove(cluster: GivenCluster, before: set[str]) -> None:
-    """End with no namespace of tests that was not there ``before``; each test has begun to delete its own."""
+def _remove(cluster: GivenCluster, stuck: set[str]) -> None:
+    """Delete the cluster's own namespace, and wait for those that tests have begun to delete."""
     cluster.kubectl("delete", "namespace", cluster.namespace, "--wait=false")
-    wait_until(lambda: _namespaces(cluster) <= before, "the tests' namespaces to be removed", 300)
+    wait_until(lambda: _ending(cluster) <= stuck, "the tests' namespaces to go", 300)
 
 
-def _namespaces(cluster: GivenCluster) -> set[str]:
-    names = cluster.kubectl("get", "namespaces", "-o", "jsonpath={.items[*].metadata.name}").split()
-    return {name for name in names if name.startswith(_OURS)}
+def _ending(cluster: GivenCluster) -> set[str]:
+    """The namespaces that are deleted, and not gone yet."""
+    names = 'jsonpath={.items[?(@.status.phase=="Terminating")].metadata.name}'
+    return set(cluster.kubectl("get", "namespaces", "-o", names).split())
 
 
 def _make_kinds(cluster: GivenCluster) -> bool:

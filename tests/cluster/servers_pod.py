@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import binaries
+from cluster.cluster import BUCKET
 from cluster.s3_server import KEYS
 from cluster.waiting import wait_until
 
@@ -41,7 +42,7 @@ class ServersPod:
         self.copy(Path(__file__).with_name("git_server.py"), f"{_FOLDER}/git_server.py")
         if "s3" in servers:
             self.copy(binaries.ensure(("versitygw",)) / "versitygw", f"{_FOLDER}/versitygw")
-        self._kubectl("exec", NAME, "--", "sh", "-c", f"cd {_FOLDER} && mkdir -p git s3 && touch ready")
+        self._kubectl("exec", NAME, "--", "sh", "-c", f"cd {_FOLDER} && mkdir -p git s3/{BUCKET} && touch ready")
         self._kubectl("wait", f"pod/{NAME}", "--for=condition=Ready", "--timeout=120s")
 
     def address(self, port: int) -> str:
