@@ -1,6 +1,7 @@
 """Where an attempt's ending is read: from the pod that the cache remembers, if that one has said its last word."""
 
 import asyncio
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -60,3 +61,16 @@ def test_else_the_api_server_is_asked(remembered, started):
     api = ApiServer(SAID)
     assert seen_of(api, *remembered, started=started) == result(PREPARE)
     assert api.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("age", "told", "asked"), [(30, None, 0), (121, "NoPod", 1)], ids=["has its time", "is told of"]
+)
+def test_a_job_without_a_pod_has_its_time_before_it_is_told_of(age, told, asked):
+    cache, api = Cache(), ApiServer()
+    made = job()
+    made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
+    cache.learn(JOBS, made)
+    now = datetime.fromisoformat(CREATED) + timedelta(seconds=age)
+    (seen,) = asyncio.run(observe(api, cache, Item.read(item()), STATUS, now, settings_from([]))).jobs
+    assert (seen.waiting.why if seen.waiting else None, api.asked) == (told, asked)

@@ -10,6 +10,9 @@ from isobench.controller.kinds import Object
 FIRST_LOOK = timedelta(seconds=20)
 """How long a pod may take to be ready before somebody looks why it is not."""
 
+NO_POD = timedelta(minutes=2)
+"""How long a Job may have no pod before anybody is told: where a thousand begin at once, each waits for its turn."""
+
 
 def claimed_job(jobs: Iterable[Object], claim: StageStatus) -> Object | None:
     """The Job of the attempt ``claim``."""
@@ -41,6 +44,11 @@ def next_look(job: Object, now: datetime) -> datetime:
 def first_look(job: Object) -> datetime:
     """When to look why ``job`` does not work yet."""
     return datetime.fromisoformat(job["metadata"]["creationTimestamp"]) + FIRST_LOOK
+
+
+def pod_due(job: Object) -> datetime:
+    """From when on it is worth telling that ``job`` has no pod."""
+    return datetime.fromisoformat(job["metadata"]["creationTimestamp"]) + NO_POD
 
 
 def unwanted(jobs: Iterable[Object], status: CommitBenchmarkStatus) -> Iterator[Object]:

@@ -8,7 +8,7 @@ from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageSta
 from isobench.controller.api import Api
 from isobench.controller.cache import Cache
 from isobench.controller.item import Item
-from isobench.controller.item_jobs import claimed_job, first_look, is_finished, is_suspended, next_look, works
+from isobench.controller.item_jobs import claimed_job, first_look, is_finished, is_suspended, next_look, pod_due, works
 from isobench.controller.item_pods import Ending, ending, hindrance, is_last_of, pod_of
 from isobench.controller.kinds import ITEM_UID_LABEL, PODS, Object
 from isobench.controller.settings import ControllerSettings
@@ -92,14 +92,25 @@ async def _unfinished(
     elif not works(job) and now < first_look(job):
         look_at = first_look(job)
     elif not works(job):
-        pod = pod_of(job, cache.pods_of(item.namespace, item.uid)) or pod_of(job, await pods_of(api, item))
-        found = hindrance(pod, now, settings.pull_seconds, settings.pending_seconds) if pod else _no_pod(job)
+        found = await _hindrance(api, cache, item, job, now, settings)
         if isinstance(found, Failure):
             ended = ObservedJob(last.name, last.attempt, JobState.ENDED, failure=found, uid=uid, bounded=True)
             return Observation((ended,), settled=False)
         waiting, look_at = found, next_look(job, now)
     running = ObservedJob(last.name, last.attempt, JobState.RUNNING, uid=uid, waiting=waiting, bounded=True)
     return Observation((running,), look_at=look_at)
+
+
+async def _hindrance(
+    api: Api, cache: Cache, item: Item, job: Object, now: datetime, settings: ControllerSettings
+) -> Waiting | Failure | None:
+    """What keeps the attempt from working; one without a pod has only to wait, until it has waited for long."""
+    pod = pod_of(job, cache.pods_of(item.namespace, item.uid))
+    if pod is None and now >= pod_due(job):
+        pod = pod_of(job, await pods_of(api, item))
+        if pod is None:
+            return _no_pod(job)
+    return hindrance(pod, now, settings.pull_seconds, settings.pending_seconds) if pod else None
 
 
 def _no_pod(job: Object) -> Waiting:
