@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from scale_cases import Case, Row, measure
 from scale_restart import measure_restart
-from scale_world import refuse_a_used_cluster
 
 _HEAD = (
     "| limits | claim | items | what | items/s | of floor | overhead p50 / p99 ms | reads / writes an item"
@@ -80,7 +79,6 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.smoke:
         asked.items, asked.limits, asked.claims = "20", "raised", "own"
-    refuse_a_used_cluster()
     uvloop.run(run(asked))
 
 

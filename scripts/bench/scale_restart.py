@@ -9,7 +9,7 @@ from scale_world import OperatorProcess, fresh_cluster, item, operator
 from cluster.cluster import Cluster
 from cluster.operating import administrator, eventually, install_kinds
 from isobench.controller.api import Api
-from isobench.controller.kinds import ITEMS, JOBS, Object
+from isobench.controller.kinds import ITEMS, Object
 
 NO_QUEUE = "nobody-admits"  # Jobs of this queue stay suspended: their items are in flight for as long as we like
 
@@ -40,7 +40,8 @@ async def _in_flight(admin: Api, namespace: str, items: int) -> None:
         await admin.create(ITEMS, namespace, manifest)
 
     async def queued() -> bool:
-        return len((await admin.list(JOBS, namespace, f"kueue.x-k8s.io/queue-name={NO_QUEUE}")).items) == items
+        found = (await admin.list(ITEMS, namespace)).items
+        return sum(one.get("status", {}).get("waiting", {}).get("why") == "Queued" for one in found) == items
 
     await in_parallel(create, items)
     await eventually(queued, PATIENCE)

@@ -25,18 +25,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def fresh_cluster(limits: str) -> Iterator[Cluster]:
     """A cluster with fake nodes in which nothing has happened yet; ended afterwards."""
     cluster = Cluster(FAKE)
-    cluster.up()
+    if not cluster.up():
+        raise SystemExit("a cluster with fake nodes is up, and each measurement begins with an empty one: end it first")
     try:
         _limit_controllers(cluster, limits)
         yield cluster
     finally:
         cluster.down()
-
-
-def refuse_a_used_cluster() -> None:
-    """End the program if the cluster with fake nodes is up: it may be somebody's."""
-    if Cluster(FAKE).is_up():
-        raise SystemExit("a cluster with fake nodes is up, and each measurement begins with an empty one: end it first")
 
 
 def _limit_controllers(cluster: Cluster, limits: str) -> None:

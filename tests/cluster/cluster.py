@@ -47,8 +47,10 @@ class Cluster:
 
     profile: Profile
 
-    def up(self) -> None:
+    def up(self) -> bool:
         """Start it, unless it is up; what an earlier one left is removed first.
+
+        True is told to the one who started it, and whose it is to end, however many ask at once.
 
         Raises:
             Missing: something has to be installed first.
@@ -57,11 +59,12 @@ class Cluster:
         binaries.ensure(binaries.REAL if self.profile.real else binaries.FAKE)
         with self._one_at_a_time():
             if self.is_up():
-                return
+                return False
             self._end()
             namespaces.start(self.profile)
             try:
                 self._start()
+                return True
             except BaseException:
                 self._keep_logs()
                 self._end()

@@ -55,10 +55,9 @@ def cluster(tmp_path_factory) -> Iterator[OwnCluster | GivenCluster]:
     if os.getuid():
         pytest.fail("the cluster's tests need root: run them as root, or leave tests/cluster out")
     found = OwnCluster(REAL)
-    was_up = found.is_up()
-    found.up()
+    started = found.up()
     yield found
-    if not was_up:
+    if started:
         assert found.down() == []
 
 
