@@ -8,7 +8,7 @@ from isobench.controller.api_errors import AlreadyExists, Conflict, NotFound
 from isobench.controller.budgets import NoBudget, batch_of, budget_of, spent_usd
 from isobench.controller.cache import Cache
 from isobench.controller.jobs.names import APP_LABELS
-from isobench.controller.kinds import CONFIG_MAPS, CONTROLLER_LABEL, Object
+from isobench.controller.kinds import CONFIG_MAPS, CONTROLLER_LABEL, Object, selector_of
 from isobench.controller.settings import ControllerSettings
 from isobench.engine.account import NO_BUDGET, Account, Hold
 
@@ -39,8 +39,7 @@ class Book:
         All that are stored are read at once: those of namespaces without an object are known by then too.
         """
         if namespace not in self._known and self._unread:
-            selector = ",".join(f"{name}={value}" for name, value in self._labels.items())
-            for stored in (await self._api.list(CONFIG_MAPS, self._place, selector)).items:
+            for stored in (await self._api.list(CONFIG_MAPS, self._place, selector_of(self._labels))).items:
                 self._learn(stored)
             self._unread = False
         if namespace not in self._known:

@@ -65,23 +65,34 @@ def ending(job: Object, pods: Iterable[Object], stage: StageName, attempt: int) 
 
 def pod_of(job: Object, pods: Iterable[Object]) -> Object | None:
     """The newest pod that ``job`` made."""
-    uid = job["metadata"]["uid"]
-    own = [pod for pod in pods if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences", ()))]
+    own = [pod for pod in pods if was_made_by(pod, job["metadata"]["uid"])]
     return max(own, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+
+
+def was_made_by(pod: Object, job_uid: str | None) -> bool:
+    """Whether the Job of that UID made ``pod``."""
+    return any(owner["uid"] == job_uid for owner in pod["metadata"].get("ownerReferences", ()))
+
+
+def has_ended(pod: Object) -> bool:
+    """Whether every container of ``pod`` has ended, for good."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def is_disrupted(pod: Object) -> bool:
+    """Whether ``pod`` was taken away: by an eviction, a drain, a preemption."""
+    return _condition(pod, "DisruptionTarget", "True") is not None
 
 
 def is_last_of(pod: Object, job: Object) -> bool:
     """Whether ``pod`` has ended, and the finished ``job`` made none after it: one that was suspended starts anew."""
-    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
     started = (job.get("status") or {}).get("startTime")
-    return ended and started is not None and str(pod["metadata"]["creationTimestamp"]) >= str(started)
+    return has_ended(pod) and started is not None and str(pod["metadata"]["creationTimestamp"]) >= str(started)
 
 
 def is_over(pod: Object, now: datetime) -> bool:
     """Whether nothing of ``pod`` runs any more; a node that does not answer is not waited for for ever."""
-    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return True
-    return _is_unanswered(pod, now)
+    return has_ended(pod) or _is_unanswered(pod, now)
 
 
 def _is_unanswered(pod: Object, now: datetime) -> bool:
@@ -103,7 +114,7 @@ def hindrance(pod: Object, now: datetime, pull_seconds: float, pending_seconds: 
             return Failure(Reason.STAGE_TIMED_OUT, f"no node took its pod within {pending_seconds:g} s: {said}")
         return Waiting(why=why, message=said)
     late = now - _could_pull_at(pod) > timedelta(seconds=pull_seconds)
-    for container in _containers(pod):
+    for container in containers_of(pod):
         waiting = (container.get("state") or {}).get("waiting") or {}
         why, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
         if why in _IMAGE_TROUBLE:
@@ -128,7 +139,7 @@ def _could_pull_at(pod: Object) -> datetime:
 
 def _told(pod: Object, stage: StageName, attempt: int) -> StageResult | str:
     """The word of the container that ended the attempt: the first that failed before the work, else the work's."""
-    for container in _containers(pod):
+    for container in containers_of(pod):
         name = container["name"]
         ended = (container.get("state") or {}).get("terminated")
         if ended is None or name in _FOREIGN or (name != STAGE_CONTAINER and not ended["exitCode"]):
@@ -143,7 +154,7 @@ def _told(pod: Object, stage: StageName, attempt: int) -> StageResult | str:
 
 
 def _killed_for_memory(pod: Object) -> Failure | None:
-    for container in _containers(pod):
+    for container in containers_of(pod):
         for state in (container.get("state") or {}, container.get("lastState") or {}):
             if (state.get("terminated") or {}).get("reason") == "OOMKilled":
                 name = container["name"]
@@ -180,11 +191,12 @@ def _of_job_rule(job: Object) -> Failure | None:
 
 def _image(pod: Object) -> str | None:
     """The identity of the image that arms are built in, as the node knows it."""
-    found = (c.get("imageID") for c in _containers(pod) if c["name"] == ENVIRONMENT_CONTAINER)
+    found = (c.get("imageID") for c in containers_of(pod) if c["name"] == ENVIRONMENT_CONTAINER)
     return next((str(image) for image in found if image), None)
 
 
-def _containers(pod: Object) -> Iterator[Object]:
+def containers_of(pod: Object) -> Iterator[Object]:
+    """The statuses of its containers, in the order of their start."""
     status = pod.get("status") or {}
     yield from status.get("initContainerStatuses") or ()
     yield from status.get("containerStatuses") or ()

@@ -13,9 +13,9 @@ from isobench.controller.api import Api
 from isobench.controller.clock import Clock
 from isobench.controller.item import Item
 from isobench.controller.item_actions import refusal
-from isobench.controller.item_pods import STAGE_CONTAINER
+from isobench.controller.item_pods import STAGE_CONTAINER, containers_of, has_ended, is_disrupted, was_made_by
 from isobench.controller.jobs.names import ATTEMPT_LABEL
-from isobench.controller.kinds import ITEM_UID_LABEL, ITEMS, PODS, STAGE_LABEL, Key, Object
+from isobench.controller.kinds import ITEM_UID_LABEL, ITEMS, PODS, STAGE_LABEL, Key, Object, selector_of
 from isobench.engine.facts import Failure, JobState, ObservedJob
 from isobench.engine.transitions import PAID
 
@@ -60,10 +60,10 @@ class Unspent:
 async def _last_word(api: Api, item: Item, lost: ObservedJob) -> Object | None:
     """The attempt's pod after which nothing of it can begin; None where that is not known, or it may have spent."""
     labels = {ITEM_UID_LABEL: item.uid, STAGE_LABEL: lost.stage, ATTEMPT_LABEL: lost.attempt}
-    selector = ",".join(f"{name}={value}" for name, value in labels.items())
+    selector = selector_of(labels)
     found = await api.list(PODS, item.namespace, selector)
     (pod,) = found.items if len(found.items) == 1 else (None,)
-    if pod is None or not _made_by(pod, lost.uid) or has_begun(pod, lost.stage):
+    if pod is None or not was_made_by(pod, lost.uid) or has_begun(pod, lost.stage):
         return None
     if is_last_word(pod):
         return pod
@@ -76,25 +76,18 @@ async def _last_word(api: Api, item: Item, lost: ObservedJob) -> Object | None:
     return None
 
 
-def _made_by(pod: Object, uid: str | None) -> bool:
-    return any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences", ()))
-
-
 def is_last_word(pod: Object, *, gone: bool = False) -> bool:
     """Whether its kubelet has said how ``pod`` ended, or it never had one and is ``gone``; nobody else is believed."""
-    status = pod.get("status") or {}
-    taken = any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions") or ())
     if not pod["spec"].get("nodeName"):
         return gone
-    return status.get("phase") in ("Succeeded", "Failed") and not taken
+    return has_ended(pod) and not is_disrupted(pod)
 
 
 def has_begun(pod: Object, stage: StageName) -> bool:
     """Whether the container that spends at ``stage`` has begun, or may have: a kubelet tells of all or of none."""
-    status = pod.get("status") or {}
-    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    containers = list(containers_of(pod))
     if not containers:
-        return status.get("phase") == "Running"
+        return (pod.get("status") or {}).get("phase") == "Running"
     spends = [container for container in containers if container["name"] == _SPENDS[stage]]
     return not spends or any(map(_has_begun, spends))
 

@@ -1,5 +1,6 @@
 """What the controller reads and writes: the kinds, an object as the API server gives it, and the key of one object."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,3 +70,8 @@ def owner_uid(item: Object, kind: Kind) -> str | None:
     """The UID of the ``kind`` that controls ``item``."""
     references = item["metadata"].get("ownerReferences", ())
     return next((str(owner["uid"]) for owner in references if owner["kind"] == kind.name), None)
+
+
+def selector_of(labels: Mapping[str, object]) -> str:
+    """The label selector that takes objects with all of ``labels``."""
+    return ",".join(f"{name}={value}" for name, value in labels.items())
