@@ -76,7 +76,7 @@ def _print_end(console: Console, workspace: Workspace, asked: Assignment) -> Non
         said = f": {end.message}" if end.message else ""
         console.print(f"{end.how.replace('_', ' ')} after {end.iterations} steps and {end.seconds:.1f} s{said}")
     try:
-        measured = balance(read_entries(workspace.ledger() / "agent.jsonl"), asked.attempt)
+        measured = balance(read_entries(workspace.agent_ledger), asked.attempt)
         console.print(
             f"cost ${measured.charged_usd:.4f} for {measured.prompt_tokens} tokens in and "
             f"{measured.completion_tokens} out, as metered"
