@@ -1,11 +1,19 @@
-"""A person whose packages come from a folder: environments are built as anybody's, and no registry is asked."""
+"""A person at work: a command line in a folder of their own, and packages that come from a folder, not a registry."""
 
 import os
 
 import pytest
 
+from building.command_line import CommandLine
 from building.projects import write_pip
 from isobench.adapters.python.environments import EnvironmentBuilder, find_uv
+
+
+@pytest.fixture
+def isobench(tmp_path, monkeypatch, capsys):
+    """The command line in an empty folder, beside which the test may put a project."""
+    (tmp_path / "here").mkdir()
+    return CommandLine(tmp_path / "here", monkeypatch, capsys)
 
 
 @pytest.fixture

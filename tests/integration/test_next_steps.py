@@ -8,7 +8,6 @@ import pytest
 import yaml
 from rich.console import Console
 
-from building.command_line import CommandLine
 from building.items import NOON, batch, heads, manifest
 from building.repositories import RepositoryBuilder
 from isobench.adapters.files import write_model
@@ -27,12 +26,6 @@ from isobench.local.batch_state import open_batch
 
 SCRIPT = "print('Execution time: 1.0s')\n"
 BUCKET = "s3://records/project"
-
-
-@pytest.fixture
-def isobench(tmp_path, monkeypatch, capsys):
-    (tmp_path / "here").mkdir()
-    return CommandLine(tmp_path / "here", monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -7,18 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from building.command_line import CommandLine
 from building.repositories import RepositoryBuilder
 from isobench.adapters.inputs import unpack
 from isobench.cli.batch_file import read_batch
 
 SCRIPT = "print('Execution time: 1.0s')\n"
-
-
-@pytest.fixture
-def isobench(tmp_path, monkeypatch, capsys):
-    (tmp_path / "here").mkdir()
-    return CommandLine(tmp_path / "here", monkeypatch, capsys)
 
 
 @pytest.fixture
