@@ -3,7 +3,6 @@
 import asyncio
 import math
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from scale_floor import WRITERS, Chains, Recording, as_manifest
 from scale_observer import Observer, follow_all
 from scale_world import NAMESPACES, SHARED, VOLUMES, OperatorProcess, fresh_cluster, item, operator, shared_claim
 
+from building.loopback import free_port
 from cluster.cluster import Cluster
 from cluster.operating import administrator, eventually, install_kinds
 from isobench.controller.api import Api
@@ -205,10 +205,3 @@ def _row(case: Case, what: str, seconds: float, observer: Observer) -> Row:
 
 def _quantile(values: list[float], part: float) -> float:
     return values[min(len(values) - 1, math.ceil(part * len(values)) - 1)] if values else math.nan
-
-
-def free_port() -> int:
-    """A port of the loopback that nothing listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -3,9 +3,10 @@
 import asyncio
 import time
 
-from scale_cases import PATIENCE, WRITES, Case, all_finished, free_port, in_parallel, place, until_ready
+from scale_cases import PATIENCE, WRITES, Case, all_finished, in_parallel, place, until_ready
 from scale_world import OperatorProcess, fresh_cluster, item, operator
 
+from building.loopback import free_port
 from cluster.cluster import Cluster
 from cluster.operating import administrator, eventually, install_kinds
 from isobench.controller.api import Api

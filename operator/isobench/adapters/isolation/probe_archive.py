@@ -1,12 +1,12 @@
 """Probe and runner as files that any Python 3.8 or newer runs: zip archives, the same bytes for the same sources."""
 
 import io
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+
+from isobench.adapters.files import write_bytes
 
 _ENTRY = """\
 # Starts the {module}.
@@ -25,25 +25,13 @@ def build_probe(destination: Path) -> Path:
     The bytes depend on the sources only: sorted names, one date, no compression (which also spares the environment
     that runs it the zlib module).
     """
-    return _write(destination, _archive("probe", {"probe": "probe"}))
+    write_bytes(destination, _archive("probe", {"probe": "probe"}))
+    return destination
 
 
 def build_runner(destination: Path) -> Path:
     """Write the archive of the runner, which uses the probe's knowledge of processes, in the same way."""
-    return _write(destination, _archive("isobench.runner", {"runner": "isobench/runner", "probe": "isobench/probe"}))
-
-
-def _write(destination: Path, content: bytes) -> Path:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(destination)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(destination, _archive("isobench.runner", {"runner": "isobench/runner", "probe": "isobench/probe"}))
     return destination
 
 
