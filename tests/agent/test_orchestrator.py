@@ -45,7 +45,7 @@ def optimize(tmp_path: Path, repository: Path, script: Script, **changes: object
 
 def needs_openhands() -> None:
     if (missing := OpenHands().missing()) is not None:
-        pytest.skip(missing)
+        pytest.fail(missing)
 
 
 def worktree_of(asked: Asked) -> Path:
