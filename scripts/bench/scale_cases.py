@@ -175,6 +175,7 @@ async def place(admin: Api, case: Case) -> AsyncIterator[tuple[str, Observer]]:
         volume, claim = shared_claim(namespace)
         await admin.create(VOLUMES, "", volume)
         await admin.create(CLAIMS, namespace, claim)
+        await eventually(lambda: _is_bound(admin, namespace, claim))  # until then no pod that uses it is placed
     observer = Observer(admin, namespace, STAGES)
     tasks = await follow_all(observer)
     try:
@@ -183,6 +184,11 @@ async def place(admin: Api, case: Case) -> AsyncIterator[tuple[str, Observer]]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _is_bound(admin: Api, namespace: str, claim: Object) -> bool:
+    found = await admin.get(CLAIMS, namespace, claim["metadata"]["name"])
+    return found is not None and found.get("status", {}).get("phase") == "Bound"
 
 
 async def until_ready(process: OperatorProcess) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cluster.cluster import Cluster
 from cluster.profiles import FAKE
+from cluster.waiting import wait_until
 from isobench.controller.kinds import ITEMS, Kind, Object
 
 NAMESPACES = Kind("", "v1", "namespaces", "Namespace")
@@ -29,6 +30,7 @@ def fresh_cluster(limits: str) -> Iterator[Cluster]:
         raise SystemExit("a cluster with fake nodes is up, and each measurement begins with an empty one: end it first")
     try:
         _limit_controllers(cluster, limits)
+        wait_until(lambda: _takes_pods(cluster), "the fake nodes")
         yield cluster
     finally:
         cluster.down()
@@ -38,6 +40,11 @@ def _limit_controllers(cluster: Cluster, limits: str) -> None:
     """Start the controller manager anew with its default request limit or a raised one."""
     cluster.keeper.stop("kube-controller-manager")
     cluster.keeper.start(cluster.plane.controller_manager(RAISED if limits == "raised" else DEFAULT))
+
+
+def _takes_pods(cluster: Cluster) -> bool:
+    nodes = cluster.client.call("GET", "/api/v1/nodes")["items"]
+    return not any(node["spec"].get("taints") for node in nodes)
 
 
 def item(name: str, claim: str, controller: str | None = None) -> Object:
