@@ -23,7 +23,7 @@ from isobench.controller.kinds import CLAIMS, ITEM_LABEL, ITEMS, JOBS, Object
 STAGES = 3
 PATIENCE = 3600.0
 Measured = TypeVar("Measured")
-WRITES = ("create", "update", "patch", "delete")
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import orjson
 from scale_observer import Observer
 
 from isobench.controller.api import Api
-from isobench.controller.kinds import CLAIMS, ITEM_LABEL, ITEMS, JOBS, Object
+from isobench.controller.kinds import CLAIMS, ITEM_LABEL, ITEM_UID_LABEL, ITEMS, JOBS, PODS, Object
 
 WRITERS = 64  # creations that are under way at once: the client is not to be the limit
 
@@ -95,13 +95,23 @@ class Chains:
 
     async def _next(self, name: str, ended: int) -> None:
         last = ended == len(self.recording.jobs)
+        if last:
+            await self._finish(self._items[name], ended)
+            return
         if not self.jobs_alone:
-            if last and self.recording.claim is not None:
-                claim = self._copy(self.recording.claim, self._items[name])
-                await self.api.delete(CLAIMS, self.namespace, claim["metadata"]["name"])
             self._items[name] = await self._status(self._items[name], ended)
-        if not last:
-            await self._job(self._items[name], ended)
+        await self._job(self._items[name], ended)
+
+    async def _finish(self, item: Object, ended: int) -> None:
+        """The last status; a claim of its own goes, and with it the pods that would keep it."""
+        if self.jobs_alone:
+            return
+        if self.recording.claim is not None:
+            claim = self._copy(self.recording.claim, item)
+            await self.api.delete(CLAIMS, self.namespace, claim["metadata"]["name"])
+        await self._status(item, ended)
+        if self.recording.claim is not None:
+            await self.api.delete_all(PODS, self.namespace, f"{ITEM_UID_LABEL}={item['metadata']['uid']}")
 
     async def _job(self, item: Object, number: int) -> None:
         job = self._copy(self.recording.jobs[number], item)
