@@ -64,13 +64,24 @@ def test_else_the_api_server_is_asked(remembered, started):
 
 
 @pytest.mark.parametrize(
-    ("age", "told", "asked"), [(30, None, 0), (121, "NoPod", 1)], ids=["has its time", "is told of"]
+    ("age", "status", "told", "asked"),
+    [
+        (599, {}, None, 0),
+        (601, {}, "has not taken up the Job", 0),
+        (19, {"startTime": CREATED}, None, 0),
+        (21, {"startTime": CREATED}, "has no pod: `kubectl describe job", 0),
+        (21, {"startTime": CREATED, "active": 1}, None, 1),
+        (21, {"startTime": CREATED, "terminating": 1}, None, 1),
+    ],
+    ids=["has its turn", "is passed over", "has its time", "may have none", "has forgotten one", "has one that goes"],
 )
-def test_a_job_without_a_pod_has_its_time_before_it_is_told_of(age, told, asked):
-    cache, api = Cache(), ApiServer()
-    made = job()
+def test_a_job_without_a_known_pod_is_told_of_in_time_and_asked_about_only_if_it_has_one(age, status, told, asked):
+    cache, api = Cache(), ApiServer(RUNS)
+    made = job(**status)
     made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
     cache.learn(JOBS, made)
     now = datetime.fromisoformat(CREATED) + timedelta(seconds=age)
     (seen,) = asyncio.run(observe(api, cache, Item.read(item()), STATUS, now, settings_from([]))).jobs
-    assert (seen.waiting.why if seen.waiting else None, api.asked) == (told, asked)
+    assert (seen.waiting.why if seen.waiting else None) == (told and "NoPod")
+    assert (told or "") in (seen.waiting.message if seen.waiting else "")
+    assert api.asked == asked

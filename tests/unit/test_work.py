@@ -7,6 +7,7 @@ import pytest
 
 from isobench.controller.api_errors import Conflict, Forbidden, NotLeading, Refused
 from isobench.controller.cache import Cache
+from isobench.controller.item_jobs import FIRST_LOOK
 from isobench.controller.keeping import kept_of_item, kept_of_job
 from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key
 from isobench.controller.metrics import Metrics
@@ -14,6 +15,7 @@ from isobench.controller.queue import FIRST_DELAY
 from isobench.controller.work import COALESCED, Work
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+BEGUN = "2026-01-01T11:59:55Z"
 ITEM, BATCH = Key(ITEMS.plural, "team", "fix-1"), Key(BATCHES.plural, "team", "demo")
 
 
@@ -106,8 +108,8 @@ def test_an_item_that_changes_is_woken_at_once_and_its_batch_a_little_later():
 def test_a_job_wakes_its_item_when_something_happened_that_matters():
     scene = Scene()
     scene.cache.jobs.put(a_job(1))
-    scene.cache.jobs.put(a_job(2, active=1, startTime="now"))
-    scene.cache.jobs.put(a_job(3, active=1, uncountedTerminatedPods={"succeeded": ["x"]}))
+    scene.cache.jobs.put(a_job(2, active=1, startTime=BEGUN))
+    scene.cache.jobs.put(a_job(3, active=1, startTime=BEGUN, uncountedTerminatedPods={"succeeded": ["x"]}))
     assert scene.waiting() == [ITEM], "its creation; the Job controller's steps in between are nobody's business"
     scene.work.queue.done(ITEM)
     scene.cache.jobs.put(a_job(4, conditions=[{"type": "Complete", "status": "True"}]))
@@ -115,6 +117,14 @@ def test_a_job_wakes_its_item_when_something_happened_that_matters():
     scene.work.queue.done(ITEM)
     scene.cache.jobs.remove(a_job(5))
     assert scene.waiting() == [ITEM]
+
+
+def test_a_job_that_has_begun_is_looked_at_once_its_pod_has_had_its_time():
+    scene = Scene()
+    scene.cache.jobs.put(a_job(1))
+    assert ITEM not in scene.moments()
+    scene.cache.jobs.put(a_job(2, active=1, startTime=BEGUN))
+    assert scene.moments()[ITEM] == FIRST_LOOK.total_seconds() - 5
 
 
 def test_a_batchs_own_job_wakes_the_batch():

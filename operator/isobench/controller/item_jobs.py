@@ -8,10 +8,10 @@ from isobench.controller.jobs.names import attempt_in
 from isobench.controller.kinds import Object
 
 FIRST_LOOK = timedelta(seconds=20)
-"""How long a pod may take to be ready before somebody looks why it is not."""
+"""How long a Job that has begun may take to have its pod ready before somebody looks why it is not."""
 
-NO_POD = timedelta(minutes=2)
-"""How long a Job may have no pod before anybody is told: where a thousand begin at once, each waits for its turn."""
+NOT_BEGUN = timedelta(minutes=10)
+"""How long the Job controller may leave a Job before anybody is told: of thousands at once each has its turn."""
 
 
 def claimed_job(jobs: Iterable[Object], claim: StageStatus) -> Object | None:
@@ -35,6 +35,17 @@ def works(job: Object) -> bool:
     return bool((job.get("status") or {}).get("ready"))
 
 
+def has_begun(job: Object) -> bool:
+    """Whether the Job controller has taken it up: from then on it has a pod, or something forbids it one."""
+    return bool((job.get("status") or {}).get("startTime"))
+
+
+def has_pod(job: Object) -> bool:
+    """Whether the Job controller counts a pod of it that has not ended."""
+    status = job.get("status") or {}
+    return bool(status.get("active") or status.get("terminating"))
+
+
 def next_look(job: Object, now: datetime) -> datetime:
     """When to look again at what keeps ``job`` from working: the longer that takes, the more seldom."""
     created = datetime.fromisoformat(job["metadata"]["creationTimestamp"])
@@ -42,13 +53,10 @@ def next_look(job: Object, now: datetime) -> datetime:
 
 
 def first_look(job: Object) -> datetime:
-    """When to look why ``job`` does not work yet."""
-    return datetime.fromisoformat(job["metadata"]["creationTimestamp"]) + FIRST_LOOK
-
-
-def pod_due(job: Object) -> datetime:
-    """From when on it is worth telling that ``job`` has no pod."""
-    return datetime.fromisoformat(job["metadata"]["creationTimestamp"]) + NO_POD
+    """When to look why ``job`` does not work yet, unless it works or begins earlier."""
+    if has_begun(job):
+        return datetime.fromisoformat(job["status"]["startTime"]) + FIRST_LOOK
+    return datetime.fromisoformat(job["metadata"]["creationTimestamp"]) + NOT_BEGUN
 
 
 def unwanted(jobs: Iterable[Object], status: CommitBenchmarkStatus) -> Iterator[Object]:

@@ -8,7 +8,16 @@ from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageSta
 from isobench.controller.api import Api
 from isobench.controller.cache import Cache
 from isobench.controller.item import Item
-from isobench.controller.item_jobs import claimed_job, first_look, is_finished, is_suspended, next_look, pod_due, works
+from isobench.controller.item_jobs import (
+    claimed_job,
+    first_look,
+    has_begun,
+    has_pod,
+    is_finished,
+    is_suspended,
+    next_look,
+    works,
+)
 from isobench.controller.item_pods import Ending, ending, hindrance, is_last_of, pod_of
 from isobench.controller.kinds import ITEM_UID_LABEL, PODS, Object
 from isobench.controller.settings import ControllerSettings
@@ -104,15 +113,15 @@ async def _unfinished(
 async def _hindrance(
     api: Api, cache: Cache, item: Item, job: Object, now: datetime, settings: ControllerSettings
 ) -> Waiting | Failure | None:
-    """What keeps the attempt from working; one without a pod has only to wait, until it has waited for long."""
+    """What keeps the attempt from working."""
     pod = pod_of(job, cache.pods_of(item.namespace, item.uid))
-    if pod is None and now >= pod_due(job):
+    if pod is None and has_pod(job):
         pod = pod_of(job, await pods_of(api, item))
-        if pod is None:
-            return _no_pod(job)
-    return hindrance(pod, now, settings.pull_seconds, settings.pending_seconds) if pod else None
+    return hindrance(pod, now, settings.pull_seconds, settings.pending_seconds) if pod else _no_pod(job)
 
 
 def _no_pod(job: Object) -> Waiting:
     name = job["metadata"]["name"]
+    if not has_begun(job):
+        return Waiting(why="NoPod", message=f"the cluster's Job controller has not taken up the Job {name} yet")
     return Waiting(why="NoPod", message=f"the Job {name} has no pod: `kubectl describe job {name}` says why")

@@ -14,7 +14,7 @@ from isobench.controller.admission import Admission
 from isobench.controller.app import Parts
 from isobench.controller.item import Item, read_status
 from isobench.controller.item_actions import Actions, NotYet, refusal
-from isobench.controller.item_jobs import FIRST_LOOK
+from isobench.controller.item_jobs import NOT_BEGUN
 from isobench.controller.item_observation import Observation, observe
 from isobench.controller.item_report import Reporter
 from isobench.controller.item_status import completed, just_ended, worth_writing
@@ -130,7 +130,7 @@ class ItemReconciler:
                 return self._clock() + timedelta(seconds=wait.seconds)
             if refused is None:
                 await self._write(known, after)
-                return self._clock() + FIRST_LOOK
+                return self._clock() + NOT_BEGUN
             jobs, status = (refused,), known.status
 
     def _decide(self, item: Item, status: CommitBenchmarkStatus, jobs: tuple[ObservedJob, ...]) -> Decision:

@@ -11,7 +11,7 @@ from isobench.controller.api_errors import ApiError, Conflict, NotLeading
 from isobench.controller.cache import Cache
 from isobench.controller.clock import Clock
 from isobench.controller.deadlines import Deadlines
-from isobench.controller.item_jobs import is_finished, is_suspended, works
+from isobench.controller.item_jobs import first_look, has_begun, is_finished, is_suspended, works
 from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key, Kind, Object
 from isobench.controller.metrics import Metrics
 from isobench.controller.queue import BackOff, WorkQueue
@@ -137,6 +137,8 @@ class Work:
         if key.kind == JOBS.plural:
             if before is None or after is None or _told(before) != _told(after):
                 self._wake_owners(item)
+            elif has_begun(after) and not has_begun(before):
+                self._look_later(after)
             return
         self._wake_others(key)
         batch = _owner(item, BATCHES)
@@ -147,6 +149,13 @@ class Work:
         for owner in (_owner(job, ITEMS), _owner(job, BATCHES)):
             if owner is not None:
                 self._wake_others(owner, urgent=True)
+
+    def _look_later(self, job: Object) -> None:
+        """Its pod has a while to be ready; most have ended before that."""
+        seconds = (first_look(job) - self._clock()).total_seconds()
+        for owner in (_owner(job, ITEMS), _owner(job, BATCHES)):
+            if owner is not None:
+                self.deadlines.after(owner, seconds)
 
     def _wake_others(self, key: Key, *, urgent: bool = False) -> None:
         if key != _reconciled.get():
