@@ -132,6 +132,7 @@ async def _operator(cluster: Cluster, admin: Api, case: Case) -> Row:
     async with place(admin, case) as (namespace, observer):
         with operator(cluster, namespace, free_port()) as process:
             await until_ready(process)
+            await at_rest(process)
             before, used = process.requests(), process.cpu_seconds()
             begun = time.monotonic()
             await _create(admin, namespace, case)
@@ -194,6 +195,13 @@ async def _is_bound(admin: Api, namespace: str, claim: Object) -> bool:
 async def until_ready(process: OperatorProcess) -> None:
     """Return when its caches are filled."""
     await eventually(lambda: asyncio.to_thread(process.ready))
+
+
+async def at_rest(process: OperatorProcess) -> None:
+    """Return when it has started for good: for a whole second it used no processor time."""
+    used = -1.0
+    while used != (used := process.cpu_seconds()):
+        await asyncio.sleep(1)
 
 
 async def all_finished(observer: Observer, items: int) -> None:

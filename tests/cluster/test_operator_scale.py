@@ -20,6 +20,6 @@ def test_the_benchmark_takes_items_through_in_three_ways():
     rows = json.loads(told.splitlines()[-1])
     assert [row["what"] for row in rows] == ["Jobs alone", "floor", "operator"]
     assert all(row["items_a_second"] > 0 and row["p99_ms"] >= row["p50_ms"] > 0 for row in rows)
-    assert rows[-1]["writes"] >= 9, "three Jobs, a claim made and deleted, four statuses"
+    assert 9 < rows[-1]["writes"] <= 10, "three Jobs, four statuses, a claim made and deleted, and its pods at last"
     assert rows[-1]["peak_mb"] > 0
     assert rows[-1]["cpu_seconds"] > 0
