@@ -131,8 +131,11 @@ bench-local-pipeline: setup  ## Cost per item beside the old flow.
 bench-agent: setup  ## What the gateway and the supervisor add to an agent's step.
 	$(BIN)/python scripts/bench/agent_overhead.py
 
-bench-operator: setup  ## The operator beside a bare client, on fake nodes (hours; needs root).
-	$(BIN)/python scripts/bench/operator_scale.py
+bench-operator: setup  ## The operator beside a bare client, on fake nodes (an hour and a half; needs root).
+	$(BIN)/python scripts/bench/operator_scale.py --items 300x3,1000,5000 --claims shared --limits raised
+	$(BIN)/python scripts/bench/operator_scale.py --items 300x2 --claims own --limits raised
+	$(BIN)/python scripts/bench/operator_scale.py --items 100 --claims shared --limits default
+	$(BIN)/python scripts/bench/operator_scale.py --restart 10000
 
 bench-install: setup  ## From `helm install` to the first record, on a test cluster of its own (needs root).
 	$(BIN)/python scripts/bench/first_record.py

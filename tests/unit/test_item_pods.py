@@ -9,7 +9,7 @@ from building.objects import condition, ended, job, pod, waits
 from isobench.contracts.reasons import Reason
 from isobench.contracts.stage import StageResult
 from isobench.contracts.status import StageName, Waiting
-from isobench.controller.item_pods import ending, hindrance, is_over
+from isobench.controller.item_pods import ending, hindrance, is_hindered, is_over
 from isobench.engine.facts import Failure
 from isobench.engine.termination import message_of
 
@@ -110,7 +110,10 @@ def test_the_image_that_arms_are_built_in_is_the_one_that_the_node_ran():
 
 
 def unready(*containers, age=1, **status):
-    return hindrance(pod(*containers, **status), NOON + age * SECOND, pull_seconds=60, pending_seconds=600)
+    made = pod(*containers, **status)
+    found = hindrance(made, NOON + age * SECOND, pull_seconds=60, pending_seconds=600)
+    assert is_hindered(made) is (found is not None), "else nobody would look"
+    return found
 
 
 UNSCHEDULABLE = [condition("PodScheduled", "Unschedulable", "0/3 nodes are available", status="False")]
@@ -164,6 +167,7 @@ def test_a_pod_that_pulls_starts_or_works_is_hindered_by_nothing():
 def test_a_pod_on_a_node_that_does_not_answer_is_waited_for_and_then_given_up():
     gone = pod()
     gone["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+    assert is_hindered(gone), "from now on somebody looks"
     assert not is_over(gone, NOON + timedelta(seconds=30))
     assert is_over(gone, NOON + timedelta(seconds=61))
     lost = hindrance(gone, NOON + timedelta(seconds=61), 60, 600)

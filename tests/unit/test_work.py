@@ -9,7 +9,7 @@ from isobench.controller.api_errors import Conflict, Forbidden, NotLeading, Refu
 from isobench.controller.cache import Cache
 from isobench.controller.item_jobs import FIRST_LOOK
 from isobench.controller.keeping import kept_of_item, kept_of_job
-from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key
+from isobench.controller.kinds import BATCHES, ITEMS, JOBS, PODS, Key
 from isobench.controller.metrics import Metrics
 from isobench.controller.queue import FIRST_DELAY
 from isobench.controller.work import COALESCED, Work
@@ -32,6 +32,13 @@ def an_item(version=1, **parts):
 
 def a_job(version=1, owner=(ITEMS, "fix-1"), **status):
     return an_object(JOBS, "fix-1-timing", version, owner, status=status)
+
+
+def a_pod(version, reason=None):
+    made = an_object(PODS, "fix-1-timing-x", version, (JOBS, "fix-1-timing"))
+    made["metadata"] |= {"labels": {}, "creationTimestamp": BEGUN}
+    states = [{"name": "stage", "image": "w", "state": {"waiting": {"reason": reason}}}] if reason else []
+    return made | {"status": {"phase": "Pending", "containerStatuses": states}}
 
 
 class Api:
@@ -119,12 +126,32 @@ def test_a_job_wakes_its_item_when_something_happened_that_matters():
     assert scene.waiting() == [ITEM]
 
 
-def test_a_job_that_has_begun_is_looked_at_once_its_pod_has_had_its_time():
+def test_a_job_that_should_have_a_pod_and_has_none_is_looked_at_in_a_while():
     scene = Scene()
     scene.cache.jobs.put(a_job(1))
-    assert ITEM not in scene.moments()
     scene.cache.jobs.put(a_job(2, active=1, startTime=BEGUN))
-    assert scene.moments()[ITEM] == FIRST_LOOK.total_seconds() - 5
+    assert ITEM not in scene.moments(), "its pod wakes us if anything hinders it"
+    scene.cache.jobs.put(a_job(3, active=0, startTime=BEGUN))
+    assert scene.moments()[ITEM] == FIRST_LOOK.total_seconds()
+
+
+def test_a_pod_that_is_hindered_has_its_item_look_in_a_while():
+    scene = Scene()
+    scene.cache.jobs.put(a_job(1))
+    scene.cache.pods.put(a_pod(2))
+    scene.cache.pods.put(a_pod(3, reason="ContainerCreating"))
+    assert ITEM not in scene.moments()
+    scene.cache.pods.put(a_pod(4, reason="ImagePullBackOff"))
+    assert scene.moments()[ITEM] == FIRST_LOOK.total_seconds()
+    scene.work.deadlines.clear(ITEM)
+    scene.cache.pods.put(a_pod(5, reason="ErrImagePull"))
+    assert ITEM not in scene.moments(), "whoever looked says when to look again"
+
+
+def test_a_pod_whose_job_is_unknown_wakes_nobody():
+    scene = Scene()
+    scene.cache.pods.put(a_pod(4, reason="ImagePullBackOff"))
+    assert scene.moments() == {}
 
 
 def test_a_batchs_own_job_wakes_the_batch():

@@ -8,7 +8,7 @@ from isobench.controller.jobs.names import attempt_in
 from isobench.controller.kinds import Object
 
 FIRST_LOOK = timedelta(seconds=20)
-"""How long a Job that has begun may take to have its pod ready before somebody looks why it is not."""
+"""How long what keeps a pod from working may take to pass by itself before somebody looks."""
 
 NOT_BEGUN = timedelta(minutes=10)
 """How long the Job controller may leave a Job before anybody is told: of thousands at once each has its turn."""
@@ -46,10 +46,18 @@ def has_pod(job: Object) -> bool:
     return bool(status.get("active") or status.get("terminating"))
 
 
-def next_look(job: Object, now: datetime) -> datetime:
-    """When to look again at what keeps ``job`` from working: the longer that takes, the more seldom."""
+def lacks_a_pod(job: Object) -> bool:
+    """Whether it should have a pod by now and has none."""
+    return has_begun(job) and not has_pod(job)
+
+
+def next_look(job: Object, now: datetime, *, hindered: bool) -> datetime:
+    """When to look again at a ``job`` that does not work: the longer that takes, the more seldom.
+
+    Where nothing hinders it, it is its pod that wakes us, and the look is for a change that we have missed.
+    """
     created = datetime.fromisoformat(job["metadata"]["creationTimestamp"])
-    return now + max(FIRST_LOOK, (now - created) / 4)
+    return now + max(FIRST_LOOK if hindered else NOT_BEGUN, (now - created) / 4)
 
 
 def first_look(job: Object) -> datetime:

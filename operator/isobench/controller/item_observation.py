@@ -18,7 +18,7 @@ from isobench.controller.item_jobs import (
     next_look,
     works,
 )
-from isobench.controller.item_pods import Ending, ending, hindrance, is_last_of, pod_of
+from isobench.controller.item_pods import Ending, ending, hindrance, is_hindered, is_last_of, pod_of
 from isobench.controller.kinds import ITEM_UID_LABEL, PODS, Object
 from isobench.controller.settings import ControllerSettings
 from isobench.engine.facts import Failure, JobState, ObservedJob
@@ -101,23 +101,22 @@ async def _unfinished(
     elif not works(job) and now < first_look(job):
         look_at = first_look(job)
     elif not works(job):
-        found = await _hindrance(api, cache, item, job, now, settings)
+        pod = await _pod(api, cache, item, job)
+        found = hindrance(pod, now, settings.pull_seconds, settings.pending_seconds) if pod else _no_pod(job)
         if isinstance(found, Failure):
             ended = ObservedJob(last.name, last.attempt, JobState.ENDED, failure=found, uid=uid, bounded=True)
             return Observation((ended,), settled=False)
-        waiting, look_at = found, next_look(job, now)
+        waiting, look_at = found, next_look(job, now, hindered=pod is None or is_hindered(pod))
     running = ObservedJob(last.name, last.attempt, JobState.RUNNING, uid=uid, waiting=waiting, bounded=True)
     return Observation((running,), look_at=look_at)
 
 
-async def _hindrance(
-    api: Api, cache: Cache, item: Item, job: Object, now: datetime, settings: ControllerSettings
-) -> Waiting | Failure | None:
-    """What keeps the attempt from working."""
+async def _pod(api: Api, cache: Cache, item: Item, job: Object) -> Object | None:
+    """The pod of an unfinished ``job``; only one that the Job controller counts can have been forgotten."""
     pod = pod_of(job, cache.pods_of(item.namespace, item.uid))
     if pod is None and has_pod(job):
-        pod = pod_of(job, await pods_of(api, item))
-    return hindrance(pod, now, settings.pull_seconds, settings.pending_seconds) if pod else _no_pod(job)
+        return pod_of(job, await pods_of(api, item))
+    return pod
 
 
 def _no_pod(job: Object) -> Waiting:

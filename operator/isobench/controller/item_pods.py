@@ -28,6 +28,7 @@ _IMAGE_TROUBLE = {
     "ImageInspectError",
     "RegistryUnavailable",
 }
+_NOT_MADE = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 _NOT_OURS = {
     "Evicted": Reason.STAGE_LOST,
     "DeadlineExceeded": Reason.STAGE_TIMED_OUT,
@@ -101,6 +102,13 @@ def _is_unanswered(pod: Object, now: datetime) -> bool:
     return deleted is not None and now > datetime.fromisoformat(deleted) + _NO_ANSWER
 
 
+def is_hindered(pod: Object) -> bool:
+    """Whether something keeps ``pod`` from working, or may, that has to be looked at again in time."""
+    going = bool(pod["metadata"].get("deletionTimestamp"))
+    unscheduled = _condition(pod, "PodScheduled", "False") is not None
+    return going or unscheduled or any(_waits_for(one)[0] in _IMAGE_TROUBLE | _NOT_MADE for one in containers_of(pod))
+
+
 def hindrance(pod: Object, now: datetime, pull_seconds: float, pending_seconds: float) -> Waiting | Failure | None:
     """What keeps a pod of an unfinished Job from working, or the failure that this has become by now."""
     if _is_unanswered(pod, now):
@@ -115,17 +123,22 @@ def hindrance(pod: Object, now: datetime, pull_seconds: float, pending_seconds: 
         return Waiting(why=why, message=said)
     late = now - _could_pull_at(pod) > timedelta(seconds=pull_seconds)
     for container in containers_of(pod):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        why, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
+        why, said = _waits_for(container)
         if why in _IMAGE_TROUBLE:
             message = f"the image {container['image']} can't be pulled: {said or why}"
             if late or why == "InvalidImageName":
                 return Failure(Reason.IMAGE_UNAVAILABLE, message)
             return Waiting(why=why, message=message)
-        if why in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
+        if why in _NOT_MADE:
             message = f"the container {container['name']} can't be made: {said or why}"
             return Failure(Reason.INVALID_SPEC, message) if late else Waiting(why=why, message=message)
     return None
+
+
+def _waits_for(container: Object) -> tuple[str, str]:
+    """Why the container has not begun, in a word and in a sentence."""
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    return str(waiting.get("reason") or ""), str(waiting.get("message") or "")
 
 
 def _could_pull_at(pod: Object) -> datetime:

@@ -6,12 +6,14 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Protocol
 
+from isobench.controller import item_jobs
 from isobench.controller.api import Api
 from isobench.controller.api_errors import ApiError, Conflict, NotLeading
 from isobench.controller.cache import Cache
 from isobench.controller.clock import Clock
 from isobench.controller.deadlines import Deadlines
-from isobench.controller.item_jobs import first_look, has_begun, is_finished, is_suspended, works
+from isobench.controller.item_jobs import is_finished, is_suspended, lacks_a_pod, works
+from isobench.controller.item_pods import is_hindered
 from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key, Kind, Object
 from isobench.controller.metrics import Metrics
 from isobench.controller.queue import BackOff, WorkQueue
@@ -47,6 +49,7 @@ class Work:
         self.deadlines = Deadlines(monotonic)
         for store in cache:
             store.listen(self._changed)
+        cache.pods.listen(self._pod_changed)
 
     def begin(self) -> None:
         """Queue everything that there is, and from now on everything that changes."""
@@ -137,7 +140,7 @@ class Work:
         if key.kind == JOBS.plural:
             if before is None or after is None or _told(before) != _told(after):
                 self._wake_owners(item)
-            elif has_begun(after) and not has_begun(before):
+            elif lacks_a_pod(after) and not lacks_a_pod(before):
                 self._look_later(after)
             return
         self._wake_others(key)
@@ -150,12 +153,19 @@ class Work:
             if owner is not None:
                 self._wake_others(owner, urgent=True)
 
+    def _pod_changed(self, key: Key, before: Object | None, after: Object | None) -> None:
+        """What hinders a pod passes as a rule; its item looks at it when it has not."""
+        if not self.begun or after is None or not is_hindered(after) or (before is not None and is_hindered(before)):
+            return
+        owner = _owner(after, JOBS)
+        job = None if owner is None else self._cache.jobs.get(owner)
+        if job is not None:
+            self._look_later(job)
+
     def _look_later(self, job: Object) -> None:
-        """Its pod has a while to be ready; most have ended before that."""
-        seconds = (first_look(job) - self._clock()).total_seconds()
         for owner in (_owner(job, ITEMS), _owner(job, BATCHES)):
             if owner is not None:
-                self.deadlines.after(owner, seconds)
+                self.deadlines.after(owner, item_jobs.FIRST_LOOK.total_seconds())
 
     def _wake_others(self, key: Key, *, urgent: bool = False) -> None:
         if key != _reconciled.get():
