@@ -42,18 +42,31 @@ class Reflector:
 
     async def run(self) -> None:
         """Follow the API server for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._compare_for_ever())
+            group.create_task(self._follow_for_ever())
+
+    async def _follow_for_ever(self) -> None:
         version: str | None = None
-        listed_at = 0.0
-        now = asyncio.get_running_loop().time
         while True:
             try:
-                if version is None or now() - listed_at > RELIST_SECONDS:
-                    version, listed_at = await self.relist(), now()
-                version = await self._follow(version)
+                version = await self._follow(version or await self.relist())
             except Gone:
+                log.info(
+                    "%s: the API server has forgotten what came next, and lists them anew", self._store.kind.plural
+                )
                 version = None
             except ApiError as error:
                 await self._back_off(error)
+
+    async def _compare_for_ever(self) -> None:
+        """Find what the watch has missed, now and then, beside it: ten thousand objects take seconds to be listed."""
+        while True:
+            await asyncio.sleep(RELIST_SECONDS)
+            try:
+                await self.relist()
+            except ApiError as error:
+                log.warning("%s can't be compared at the moment: %s", self._store.kind.plural, error)
 
     async def relist(self) -> str:
         """Take everything as it is now; returns the version from which a watch goes on.

@@ -74,7 +74,8 @@ class Transport:
         if self._opened is None:
             trust = self._connection.info.as_ssl_context()
             connector = aiohttp.TCPConnector(ssl=trust, limit=0, keepalive_timeout=60)  # every watch keeps one
-            self._opened = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
+            plain = ("Accept-Encoding",)  # to compress a list costs the API server more than to send it
+            self._opened = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, skip_auto_headers=plain)
         return self._opened
 
     async def answer(self, request: Request) -> Object:
