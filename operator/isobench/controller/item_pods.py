@@ -29,6 +29,7 @@ _IMAGE_TROUBLE = {
     "RegistryUnavailable",
 }
 _NOT_MADE = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_HINDERED = _IMAGE_TROUBLE | _NOT_MADE
 _NOT_OURS = {
     "Evicted": Reason.STAGE_LOST,
     "DeadlineExceeded": Reason.STAGE_TIMED_OUT,
@@ -106,7 +107,7 @@ def is_hindered(pod: Object) -> bool:
     """Whether something keeps ``pod`` from working, or may, that has to be looked at again in time."""
     going = bool(pod["metadata"].get("deletionTimestamp"))
     unscheduled = _condition(pod, "PodScheduled", "False") is not None
-    return going or unscheduled or any(_waits_for(one)[0] in _IMAGE_TROUBLE | _NOT_MADE for one in containers_of(pod))
+    return going or unscheduled or any(_waits_for(one)[0] in _HINDERED for one in containers_of(pod))
 
 
 def hindrance(pod: Object, now: datetime, pull_seconds: float, pending_seconds: float) -> Waiting | Failure | None:

@@ -149,9 +149,8 @@ class Work:
             self.deadlines.after(batch, COALESCED)
 
     def _wake_owners(self, job: Object) -> None:
-        for owner in (_owner(job, ITEMS), _owner(job, BATCHES)):
-            if owner is not None:
-                self._wake_others(owner, urgent=True)
+        for owner in _owners(job):
+            self._wake_others(owner, urgent=True)
 
     def _pod_changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         """What hinders a pod passes as a rule; its item looks at it when it has not."""
@@ -163,9 +162,8 @@ class Work:
             self._look_later(job)
 
     def _look_later(self, job: Object) -> None:
-        for owner in (_owner(job, ITEMS), _owner(job, BATCHES)):
-            if owner is not None:
-                self.deadlines.after(owner, item_jobs.FIRST_LOOK.total_seconds())
+        for owner in _owners(job):
+            self.deadlines.after(owner, item_jobs.FIRST_LOOK.total_seconds())
 
     def _wake_others(self, key: Key, *, urgent: bool = False) -> None:
         if key != _reconciled.get():
@@ -175,6 +173,11 @@ class Work:
 def _told(job: Object) -> tuple[object, ...]:
     """What anybody acts on: the Job controller's steps in between are none of it."""
     return is_finished(job), works(job), is_suspended(job), job["metadata"].get("deletionTimestamp")
+
+
+def _owners(job: Object) -> list[Key]:
+    """The keys of what waits for ``job``."""
+    return [owner for kind in (ITEMS, BATCHES) if (owner := _owner(job, kind)) is not None]
 
 
 def _owner(item: Object, kind: Kind) -> Key | None:
