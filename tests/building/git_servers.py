@@ -73,6 +73,14 @@ class BreakingProxy:
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def wait_until_left(self, seconds: float = 60) -> None:
+        """Return once the first client, left without an answer, has hung up; TimeoutError if it doesn't."""
+        client = self._open[0]
+        client.settimeout(seconds)
+        with suppress(ConnectionResetError):
+            while client.recv(1 << 16):
+                pass
+
     def close(self) -> None:
         for connection in (self._listener, *self._open):
             with suppress(OSError):

@@ -269,6 +269,7 @@ def test_a_clone_that_was_killed_half_way_is_made_again(served: tuple[Repository
     assert [path for path in repos.iterdir() if ".unfinished-" in path.name]
     child.send_signal(signal.SIGKILL)
     child.wait()
+    hanging.wait_until_left()
     hanging.forward_to = served[1]
     manager = manager_of(tmp_path, url)
     assert manager.resolve("main") == served[0].head
