@@ -71,7 +71,7 @@ def test_everyone_starts_in_the_end(candidates):
 
 
 def test_batches_take_turns_however_long_one_of_them_is():
-    slots = Slots(lambda _: 1)
+    slots = Slots(lambda _: 1, total=9)
     assert started(slots, [item(number) for number in range(10)]) == ["ax0"]
     assert started(slots, [item(number, "y") for number in range(3)]) == []
     order = ["ax0"]
@@ -90,7 +90,7 @@ def test_namespaces_take_turns_too():
 
 
 def test_who_waits_is_told_why_and_how_many_are_ahead():
-    slots = Slots(lambda _: 1)
+    slots = Slots(lambda _: 1, total=9)
     started(slots, [item(0), item(1), item(2), item(0, "y"), item(1, "y")])
     waits = slots.ask(item(2))
     assert waits.why == "NamespaceItems"
@@ -107,7 +107,7 @@ def test_the_cap_over_all_namespaces_is_called_by_its_name():
 
 
 def test_what_runs_already_counts_even_above_the_cap():
-    slots = Slots(lambda _: 1)
+    slots = Slots(lambda _: 1, total=9)
     slots.run(item(0))
     slots.run(item(1))
     assert slots.ask(item(0)) is None
@@ -119,7 +119,7 @@ def test_what_runs_already_counts_even_above_the_cap():
 
 
 def test_who_leaves_the_line_frees_its_place():
-    slots = Slots(lambda _: 1)
+    slots = Slots(lambda _: 1, total=9)
     started(slots, [item(0), item(1), item(2)])
     slots.release("ax1")
     assert slots.ask(item(2)).position == 1

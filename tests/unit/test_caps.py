@@ -16,10 +16,10 @@ def test_a_namespaces_own_cap_replaces_those_of_every_namespace():
     assert settings.caps_of("team-b") == Caps(items=5, dollars=Decimal("20.5"))
 
 
-def test_without_flags_nothing_is_capped():
+def test_without_flags_no_namespace_is_capped_but_all_together_are():
     settings = settings_from([])
     assert settings.caps_of("team-a") == Caps()
-    assert settings.total_items is None
+    assert settings.total_items == 1000
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,33 @@ def test_a_key_that_becomes_urgent_while_a_worker_has_it_is_next():
     assert asyncio.run(story()) == A
 
 
+def test_who_takes_urgent_keys_only_is_not_kept_by_what_is_to_begin():
+    async def story():
+        queue = WorkQueue(FakeTime())
+        queue.add(A)
+        taken = asyncio.create_task(queue.get(only_urgent=True))
+        await asyncio.sleep(0)
+        before = taken.done()
+        queue.add(B, urgent=True)
+        return before, await taken, await queue.get(), queue.depth()
+
+    assert asyncio.run(story()) == (False, B, A, 0)
+
+
+def test_an_urgent_key_goes_to_one_of_those_who_wait():
+    async def story():
+        queue = WorkQueue(FakeTime())
+        waiting = [asyncio.create_task(queue.get(only_urgent=only)) for only in (False, True)]
+        await asyncio.sleep(0)
+        queue.add(A, urgent=True)
+        done, still = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for one in still:
+            one.cancel()
+        return [task.result() for task in done], len(still)
+
+    assert asyncio.run(story()) == ([A], 1)
+
+
 def test_draining_gives_out_nothing_more_and_waits_for_the_workers():
     async def story():
         queue = WorkQueue(FakeTime())

@@ -118,7 +118,10 @@ class App:
             await reflector.relist()
         self._work.begin()
         self._metrics.leads(True)
-        workers = [self._work.work(self._reconcilers) for _ in range(self._settings.workers)]
+        # Half of the workers begin nothing: however much is to begin, what goes on finds one of them free.
+        workers = [
+            self._work.work(self._reconcilers, only_urgent=number % 2 == 1) for number in range(self._settings.workers)
+        ]
         await _together([self._work.deadlines.ring(self._work.wake), *workers])
 
     async def _finish(self) -> None:

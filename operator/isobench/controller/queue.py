@@ -19,6 +19,7 @@ class WorkQueue:
         """``monotonic`` says how long keys have waited."""
         self._monotonic = monotonic
         self._ready: asyncio.PriorityQueue[tuple[bool, int, Key]] = asyncio.PriorityQueue()
+        self._under_way: asyncio.Queue[Key] = asyncio.Queue()
         self._order = itertools.count()
         self._waiting: dict[Key, float] = {}
         self._urgent: set[Key] = set()
@@ -39,16 +40,21 @@ class WorkQueue:
             return
         self._waiting.setdefault(key, self._monotonic())
         self._ready.put_nowait((not urgent, next(self._order), key))
+        if urgent:
+            self._under_way.put_nowait(key)
 
-    async def get(self) -> Key:
-        """The next key; nobody else gets it before `done`."""
-        _, _, key = await self._ready.get()
-        while self._waiting.pop(key, None) is None:  # it was given out before, when it became urgent
-            _, _, key = await self._ready.get()
+    async def get(self, *, only_urgent: bool = False) -> Key:
+        """The next key, or the next urgent one; nobody else gets it before `done`."""
+        key = await self._next(only_urgent)
+        while self._waiting.pop(key, None) is None:  # it was given out before: to the others, or when it became urgent
+            key = await self._next(only_urgent)
         self._urgent.discard(key)
         self._working.add(key)
         self._quiet.clear()
         return key
+
+    async def _next(self, only_urgent: bool) -> Key:
+        return await self._under_way.get() if only_urgent else (await self._ready.get())[2]
 
     def done(self, key: Key) -> None:
         """The worker is through with ``key``."""
@@ -62,7 +68,7 @@ class WorkQueue:
     async def drain(self) -> None:
         """Take no more keys, give out none that wait, and return when no worker has one."""
         self._closed = True
-        self._ready = asyncio.PriorityQueue()
+        self._ready, self._under_way = asyncio.PriorityQueue(), asyncio.Queue()
         self._waiting.clear()
         await self._quiet.wait()
 

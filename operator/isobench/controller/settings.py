@@ -40,7 +40,7 @@ class ControllerSettings:
     )
     leader_election: bool = flag(True, "Act only while holding the Lease; needed with several replicas.")
     lease_seconds: int = flag(15, "How long a silent leader is waited for.", least=3)
-    workers: int = flag(16, "Objects reconciled at the same time.", least=1)
+    workers: int = flag(16, "Objects reconciled at the same time; half of the workers begin nothing.", least=1)
     kubeconfig: Path | None = flag(None, "Reaches the API server; the pod's own by default.")  # noqa: RUF009 - a field
 
     worker_image: str = flag("isobench-worker:dev", "Image of stages that need isobench.")
@@ -66,7 +66,7 @@ class ControllerSettings:
     namespace_caps: tuple[str, ...] = flag(
         (), "Other caps for one namespace, NAME:items=10,dollars=50; repeatable.", name="--namespace-cap"
     )
-    total_items: int | None = flag(None, "Cap on the unfinished items of all namespaces.", least=1)
+    total_items: int = flag(1000, "Cap on the unfinished items of all namespaces; more of them wait.", least=1)
 
     metrics_port: int = flag(8080, "Serves /metrics, /healthz and /readyz; 0 takes a free port.")
     log_format: Literal["json", "text"] = flag("json", "One JSON object a line, or text for people.")

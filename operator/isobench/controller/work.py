@@ -66,14 +66,14 @@ class Work:
         if self.begun:
             self.queue.add(key)
 
-    async def work(self, reconcilers: Reconcilers) -> None:
-        """One worker, for ever.
+    async def work(self, reconcilers: Reconcilers, *, only_urgent: bool = False) -> None:
+        """One worker, for ever; of all work or of urgent work only.
 
         Raises:
             NotLeading: a write was refused because the Lease is lost.
         """
         while True:
-            key = await self.queue.get()
+            key = await self.queue.get(only_urgent=only_urgent)
             try:
                 await self._reconcile(reconcilers[key.kind], key)
             finally:

@@ -50,7 +50,7 @@ class Slots:
 
     cap: Callable[[str], int | None]
     """How many items of a namespace may run; None: any number."""
-    total: int | None = None
+    total: int
     """How many of all namespaces."""
     _running: dict[str, Candidate] = field(default_factory=dict)
     _waiting: dict[str, Candidate] = field(default_factory=dict)
