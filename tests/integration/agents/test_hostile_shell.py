@@ -155,9 +155,19 @@ def test_every_descendant_is_killed_whatever_it_does(cell):
     assert [pid for pid in _pids() if named in _directory_of(pid)] == []
 
 
+def test_nothing_is_written_to_somebody_elses_terminal(cell):
+    theirs, terminal = os.openpty()
+    said = cell.said(f"echo spied > {os.ttyname(terminal)}; echo tried")
+    os.set_blocking(theirs, False)
+    with pytest.raises(BlockingIOError):
+        os.read(theirs, 100)
+    assert said.startswith("tried")
+    os.close(terminal)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("cell", [find_isolation()], ids=["namespaces"], indirect=True)
 def test_terminals_are_private(cell):
-    if cell.supervisor.sandbox.isolation is Isolation.NONE:
-        pytest.skip("without a mount namespace the machine's terminals are not lent at all")
     said = cell.said("python3 -c 'import os, pty; print(os.ttyname(pty.openpty()[1]))'; ls /dev/pts")
     assert said.split() == ["/dev/pts/0", "ptmx"]
 
