@@ -118,6 +118,23 @@ def test_what_runs_already_counts_even_above_the_cap():
     assert [candidate.uid for candidate in slots.call()] == ["ax2"]
 
 
+def test_who_stands_in_line_is_not_called_before_all_do():
+    slots = Slots(lambda _: None, total=1)
+    for candidate in (item(0), item(1), item(0, "q", "b")):
+        slots.wait(candidate)
+    slots.run(item(9))
+    assert slots.call() == []
+    slots.release("ax9")
+    assert [candidate.uid for candidate in slots.call()] == ["bq0"], "a was served before"
+
+
+def test_who_is_parted_from_its_batch_keeps_its_place():
+    slots = Slots(lambda _: 1, total=9)
+    started(slots, [item(0), item(1), item(2)])
+    parted = Candidate("ax2", "a", "", "002", "item-2")
+    assert slots.ask(parted).position == 2
+
+
 def test_who_leaves_the_line_frees_its_place():
     slots = Slots(lambda _: 1, total=9)
     started(slots, [item(0), item(1), item(2)])

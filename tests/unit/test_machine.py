@@ -19,7 +19,9 @@ from isobench.contracts.status import (
     StageName,
     StageState,
     StageStatus,
+    Waiting,
 )
+from isobench.engine.facts import Gates
 from isobench.engine.machine import (
     BACK_OFF,
     GRACE,
@@ -423,6 +425,15 @@ def test_a_suspended_item_that_has_failed_is_still_collected():
     journey.plan = plan(suspended=True)
     journey.go(Reason.BUILD_FAILED, WELL)
     assert journey.outcome is Reason.BUILD_FAILED
+
+
+def test_collecting_again_waits_for_a_slot_as_any_beginning_does():
+    journey = Journey(plan()).go(WELL, WELL, Reason.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE)
+    asked = ask_again(journey.plan, journey.status, "again", journey.now, workspace_kept=True)
+    waiting = Waiting(why="ClusterItems", position=1)
+    held = decide(journey.plan, asked, (), journey.now, Gates(start=waiting))
+    assert (held.actions, held.status.waiting) == ((), waiting)
+    assert decide(journey.plan, held.status, (), journey.now).actions == (Start(COLLECT, 3),)
 
 
 def test_overhead_is_the_time_between_the_claim_and_the_first_act_of_the_stage():

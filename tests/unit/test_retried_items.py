@@ -1,18 +1,8 @@
 """A retried item waits for a slot like any other, though it looks ended until its new round is written."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from building.items import NOON
-from building.objects import item
-from isobench.controller.account_book import Book
-from isobench.controller.accounts import Accounts
-from isobench.controller.admission import Admission
-from isobench.controller.cache import Cache
-from isobench.controller.item import RETRY_ANNOTATION
-from isobench.controller.kinds import ITEMS, Key
-from isobench.controller.settings import settings_from
+from building.slots import World
 from isobench.engine.admission import NAMESPACE_ITEMS
 
 FAILED = {"name": "prepare", "attempt": 1, "state": "Failed"}
@@ -22,40 +12,13 @@ AGAIN = {"stages": [FAILED, CLAIMED], "retried": "again"}
 WAITS = AGAIN | {"waiting": {"why": NAMESPACE_ITEMS, "message": "1 items run"}}
 
 
-class World:
-    """A namespace in which one item may run at once, with two items that failed and were asked for again."""
-
-    def __init__(self):
-        self.cache, self.woken, self.version = Cache(), [], 0
-        self.admission = self.restarted()
-        for name in "ab":
-            self.put(name, ENDED)
-
-    def restarted(self):
-        settings = settings_from(["--namespace-items", "1"])
-        book = Book(None, self.cache, settings)
-        parts = SimpleNamespace(
-            cache=self.cache, settings=settings, clock=lambda: NOON, wake=self.woken.append, book=book
-        )
-        return Admission(parts, Accounts(parts))
-
-    def put(self, name, status, **changes):
-        self.version += 1
-        made = item(name, status=status, annotations={RETRY_ANNOTATION: "again"}, **changes)
-        made["metadata"] |= {"uid": name, "resourceVersion": str(self.version)}
-        self.cache.learn(ITEMS, made)
-        return made
-
-    def asks(self, name):
-        """Why it must not start now."""
-        found = self.cache.items.get(Key(ITEMS.plural, "team-a", name))
-        waiting = self.admission.may_start(found, NOON)
-        return None if waiting is None else waiting.why
-
-
 @pytest.fixture
 def world():
-    return World()
+    """A namespace in which one item may run at once, with two items that failed and were asked for again."""
+    world = World("--namespace-items", "1")
+    for name in "ab":
+        world.put(name, ENDED)
+    return world
 
 
 def test_retried_items_do_not_pass_the_cap(world):
@@ -68,7 +31,7 @@ def test_retried_items_do_not_pass_the_cap(world):
 def test_a_slot_is_given_back_when_the_retried_round_ends(world):
     assert [world.asks("a"), world.asks("b")] == [None, NAMESPACE_ITEMS]
     world.admission.ended(world.put("a", ENDED | {"retried": "again"}))
-    assert [key for key in world.woken if key.kind == ITEMS.plural] == [Key(ITEMS.plural, "team-a", "b")]
+    assert world.called() == ["b"]
     assert world.asks("b") is None
     world.admission.ended(world.put("b", ENDED | {"retried": "again"}))
     world.put("c", {})

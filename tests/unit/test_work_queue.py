@@ -112,6 +112,21 @@ def test_who_takes_urgent_keys_only_is_not_kept_by_what_is_to_begin():
     assert asyncio.run(story()) == (False, B, A, 0)
 
 
+def test_a_key_that_is_urgent_no_more_is_none_of_theirs():
+    async def story():
+        queue = WorkQueue(FakeTime())
+        queue.add(A, urgent=True)
+        queue.done(await queue.get())
+        queue.add(A)
+        taken = asyncio.create_task(queue.get(only_urgent=True))
+        await asyncio.sleep(0)
+        before = taken.done()
+        taken.cancel()
+        return before, await queue.get()
+
+    assert asyncio.run(story()) == (False, A)
+
+
 def test_an_urgent_key_goes_to_one_of_those_who_wait():
     async def story():
         queue = WorkQueue(FakeTime())

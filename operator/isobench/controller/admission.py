@@ -1,5 +1,6 @@
 """Who may start and who may pay, asked by an item's reconcile before it claims a stage; answers come from memory."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -19,12 +20,16 @@ from isobench.controller.budgets import (
     pays,
     wish_of,
 )
-from isobench.controller.item import RETRY_ANNOTATION, Item
+from isobench.controller.item import RETRY_ANNOTATION, Item, read_status
+from isobench.controller.item_jobs import is_finished
 from isobench.controller.kinds import BATCHES, ITEMS, Key, Object, owner_uid
 from isobench.engine.account import BUDGET, NAMESPACE_BUDGET, Wish
 from isobench.engine.admission import CLUSTER_ITEMS, NAMESPACE_ITEMS, Candidate, Slots
+from isobench.engine.machine import SUSPENDED
 
 AGENT_PARALLELISM = "AgentParallelism"
+_FOR_A_SLOT = (NAMESPACE_ITEMS, CLUSTER_ITEMS)
+_BEFORE_AN_AGENT = (AGENT_PARALLELISM, BUDGET, NAMESPACE_BUDGET, SUSPENDED, *_FOR_A_SLOT)
 _STILL_HOLDS = "still holds money for the try before, and is written first"
 BETWEEN_SWEEPS = timedelta(seconds=30)
 
@@ -48,6 +53,8 @@ class Admission:
             self.ended(item)  # a suspended item that has nothing running starts nothing and holds up nobody
             return None
         self._asked[Key.of(ITEMS, item)] = candidate.uid
+        if self._accounts.hold(candidate.namespace, candidate.uid) is not None:
+            slots.run(candidate)  # its slot went when it was suspended; behind others who wait for its money it stays
         waiting = slots.ask(candidate)
         if waiting is not None and self._swept(slots, now):
             waiting = slots.ask(candidate)
@@ -104,16 +111,20 @@ class Admission:
     def _counted(self) -> Slots:
         if self._slots is None:
             caps = self._settings.caps_of
-            self._slots = Slots(lambda namespace: caps(namespace).items, self._settings.total_items)
-            for item in self._cache.items.all():
+            self._slots = slots = Slots(lambda namespace: caps(namespace).items, self._settings.total_items)
+            known = [item for item in self._cache.items.all() if not has_ended(item) and _is_readable(item)]
+            for item in known:
                 if self._runs(item):
-                    self._slots.run(_candidate(item))
-            self._count_money()
+                    slots.run(_candidate(item))
+                elif _why(item) in _FOR_A_SLOT and not self._rests(item):
+                    slots.wait(_candidate(item))
+            self._count_money(known)
+            self._call(slots)
         return self._slots
 
-    def _count_money(self) -> None:
+    def _count_money(self, items: Iterable[Object]) -> None:
         """Have an account hold what is paid already, before anybody asks for more."""
-        for item in filter(pays, self._cache.items.all()):
+        for item in filter(pays, items):
             with suppress(InvalidInput):  # its own reconcile says so
                 self._accounts.pays(self._wish(Item.read(item)))
         for namespace in {item["metadata"]["namespace"] for item in self._cache.items.all()}:
@@ -127,15 +138,21 @@ class Admission:
             return wish_of(item, Budget())
 
     def _runs(self, item: Object) -> bool:
-        """Whether it has begun, waits for no slot, has not ended, and is not at rest because somebody suspended it."""
-        begun = bool(item.get("status", {}).get("stages")) and _why(item) not in (NAMESPACE_ITEMS, CLUSTER_ITEMS)
-        return begun and not has_ended(item) and (live_stage(item) is not None or not item["spec"].get("suspend"))
+        """Whether it, which has not ended, has begun, waits for no slot and does not rest."""
+        return bool(item.get("status", {}).get("stages")) and _why(item) not in _FOR_A_SLOT and not self._rests(item)
+
+    def _rests(self, item: Object) -> bool:
+        """Whether somebody suspended it and no Job of it is under way."""
+        metadata = item["metadata"]
+        return bool(item["spec"].get("suspend")) and all(
+            map(is_finished, self._cache.jobs_of(metadata["namespace"], metadata["uid"]))
+        )
 
     def _wants(self, candidate: Candidate) -> bool:
         item = self._cache.items.get(Key(ITEMS.plural, candidate.namespace, candidate.name))
         if item is None or item["metadata"]["uid"] != candidate.uid or (has_ended(item) and not _asked_again(item)):
             return False
-        return live_stage(item) is not None or not item["spec"].get("suspend")
+        return not self._rests(item)
 
     def _swept(self, slots: Slots, now: datetime) -> bool:
         """Free what is held by items that have ended, rest or are gone and did not say so; now and then is enough."""
@@ -215,8 +232,17 @@ def _candidate(item: Object) -> Candidate:
 
 
 def _attempts(item: Object) -> bool:
-    """Whether its agent runs; one that is claimed may still wait for its turn or its money."""
-    return live_stage(item) is StageName.AGENT and _why(item) not in (AGENT_PARALLELISM, BUDGET, NAMESPACE_BUDGET)
+    """Whether its agent runs; one that is claimed may still wait for its turn, its money or a slot."""
+    return live_stage(item) is StageName.AGENT and _why(item) not in _BEFORE_AN_AGENT
+
+
+def _is_readable(item: Object) -> bool:
+    """Whether this version understands its status: nobody moves along what a newer one wrote."""
+    try:
+        read_status(item)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _why(item: Object) -> str | None:

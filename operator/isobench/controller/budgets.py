@@ -129,8 +129,8 @@ def has_ended(item: Object) -> bool:
 
 
 def live_stage(item: Object) -> StageName | None:
-    """The stage that is claimed and has not ended."""
+    """The stage that is claimed and has not ended; one that only a newer version knows is none."""
     stages = item.get("status", {}).get("stages", ())
-    if not stages or stages[-1]["state"] not in ("Creating", "Running"):
+    if not stages or stages[-1]["state"] not in ("Creating", "Running") or stages[-1]["name"] not in set(StageName):
         return None
     return StageName(stages[-1]["name"])

@@ -46,8 +46,9 @@ class WorkQueue:
     async def get(self, *, only_urgent: bool = False) -> Key:
         """The next key, or the next urgent one; nobody else gets it before `done`."""
         key = await self._next(only_urgent)
-        while self._waiting.pop(key, None) is None:  # it was given out before: to the others, or when it became urgent
+        while key not in self._waiting or (only_urgent and key not in self._urgent):  # it was given out before
             key = await self._next(only_urgent)
+        del self._waiting[key]
         self._urgent.discard(key)
         self._working.add(key)
         self._quiet.clear()

@@ -40,7 +40,7 @@ class ControllerSettings:
     )
     leader_election: bool = flag(True, "Act only while holding the Lease; needed with several replicas.")
     lease_seconds: int = flag(15, "How long a silent leader is waited for.", least=3)
-    workers: int = flag(16, "Objects reconciled at the same time; half of the workers begin nothing.", least=1)
+    workers: int = flag(16, "Objects reconciled at the same time; half of the workers begin nothing.", least=2)
     kubeconfig: Path | None = flag(None, "Reaches the API server; the pod's own by default.")  # noqa: RUF009 - a field
 
     worker_image: str = flag("isobench-worker:dev", "Image of stages that need isobench.")

@@ -67,13 +67,15 @@ class Slots:
 
     def ask(self, candidate: Candidate) -> Waiting | None:
         """None: it may start, and its slot is taken. Asking again gives the same answer until a slot is released."""
-        if candidate.uid in self._running:
-            return None
-        if candidate.uid not in self._waiting:
+        self.wait(candidate)
+        self.call()
+        return None if candidate.uid in self._running else self._why(self._waiting[candidate.uid])
+
+    def wait(self, candidate: Candidate) -> None:
+        """It stands in line, where it stood before if it did; nobody is called."""
+        if candidate.uid not in self._running and candidate.uid not in self._waiting:
             self._waiting[candidate.uid] = candidate
             insort(self._queues.setdefault(candidate.queue, []), candidate.order)
-        self.call()
-        return None if candidate.uid in self._running else self._why(candidate)
 
     def release(self, uid: str) -> None:
         """It ended, or is gone: its slot is free, or its place in the line."""

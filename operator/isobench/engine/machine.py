@@ -28,6 +28,7 @@ __all__ = ["BACK_OFF", "GRACE", "Decision", "JobState", "ObservedJob", "Start", 
 BACK_OFF = timedelta(seconds=15)
 GRACE = timedelta(seconds=120)
 LOOK_AT_GATES = timedelta(minutes=5)
+SUSPENDED = "Suspended"
 
 _GONE = Failure(Reason.STAGE_LOST, "it ended without a result")
 
@@ -154,11 +155,9 @@ class _Deciding:
         return Decision(status, (Start(claimed.name, claimed.attempt, _feedback(status, claimed)),))
 
     def _held(self, stage: StageName) -> Waiting | None:
-        """Why ``stage`` must not be started now; what was begun is always collected."""
-        if stage is StageName.COLLECT:
-            return None
-        if self._plan.suspended:
-            return Waiting(why="Suspended")
+        """Why ``stage`` must not be started now; what was begun is collected though somebody suspended it since."""
+        if self._plan.suspended and stage is not StageName.COLLECT:
+            return Waiting(why=SUSPENDED)
         return self._gates.start or (self._gates.pay if stage in PAID else None)
 
     def _hold(self, status: CommitBenchmarkStatus, why: Waiting) -> Decision:
