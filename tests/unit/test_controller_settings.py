@@ -41,7 +41,7 @@ def test_the_pod_says_who_it_is(monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--workers", "0"], r"--workers must be at least 1 \(got 0\)"),
+        (["--workers", "0"], r"--workers must be at least 2 \(got 0\)"),
         (["--controller-name", "Big_Name"], "--controller-name must be lower-case letters, digits and dashes"),
         (["--namespace", "a/b"], r"--namespace must be lower-case.*got 'a/b'"),
         (["--canary-address", "canary"], "--canary-address must be host:port, such as 10.0.0.1:443"),

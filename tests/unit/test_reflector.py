@@ -19,14 +19,16 @@ def batch(name, version):
 
 
 class ApiServer:
-    """What it lists and says is put into queues by a test; an error there is raised."""
+    """What it lists, a page or several, and says is put into queues by a test; an error there is raised."""
 
     def __init__(self):
         self.lists, self.events = asyncio.Queue(), asyncio.Queue()
         self.watched_from = []
 
     async def pages(self, *_):
-        yield _or_raise(await self.lists.get())
+        told = _or_raise(await self.lists.get())
+        for page in told if type(told) is tuple else (told,):
+            yield page
 
     async def watch(self, kind, namespace, selector, version):
         self.watched_from.append(version)
@@ -43,6 +45,7 @@ def _or_raise(told):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(reflector, "_FIRST_DELAY", 0.001)
+    monkeypatch.setattr(reflector, "PAGE_PAUSE_SECONDS", 0.001)
 
 
 def story(steps):
@@ -87,6 +90,20 @@ def test_while_a_list_is_compared_the_watch_goes_on(monkeypatch):
         return arrived[0], (await changed.get())[0], sorted(item["metadata"]["name"] for item in store.all())
 
     assert story(steps) == ("b", "lost", ["a", "b"]), "b came after the list began, and stays"
+
+
+def test_a_comparison_reads_page_by_page_and_the_watch_goes_on_in_between(monkeypatch):
+    monkeypatch.setattr(reflector, "RELIST_SECONDS", 0.001)
+    monkeypatch.setattr(reflector, "PAGE_PAUSE_SECONDS", 3600)
+
+    async def steps(api, store, changed):
+        await api.lists.put(())
+        await api.lists.put((Listing([batch("a", 3)], "5"), Listing([batch("b", 4)], "5")))
+        first = (await changed.get())[0]
+        await api.events.put(WatchEvent("ADDED", batch("c", 8)))
+        return first, (await changed.get())[0], store.get(Key(BATCHES.plural, "team", "b"))
+
+    assert story(steps) == ("a", "c", None)
 
 
 def test_a_comparison_that_fails_leaves_the_watch_alone(monkeypatch):

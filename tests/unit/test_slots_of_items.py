@@ -2,7 +2,6 @@
 
 import pytest
 
-from building.items import NOON
 from building.objects import condition, job
 from building.slots import World
 from isobench.contracts.status import StageName

@@ -16,6 +16,7 @@ from isobench.controller.kinds import Key, Object
 log = logging.getLogger(__name__)
 
 RELIST_SECONDS = 600.0
+PAGE_PAUSE_SECONDS = 0.5
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
 
 
@@ -60,16 +61,19 @@ class Reflector:
                 await self._back_off(error)
 
     async def _compare_for_ever(self) -> None:
-        """Find what the watch has missed, now and then, beside it: ten thousand objects take seconds to be listed."""
+        """Find what the watch has missed, now and then, beside it, and with pauses.
+
+        An API server that lists ten thousand objects at once may end watches meanwhile, and whoever held one lists too.
+        """
         while True:
             await asyncio.sleep(RELIST_SECONDS)
             try:
-                await self.relist()
+                await self.relist(PAGE_PAUSE_SECONDS)
             except ApiError as error:
                 log.warning("%s can't be compared at the moment: %s", self._store.kind.plural, error)
 
-    async def relist(self) -> str:
-        """Take everything as it is now; returns the version from which a watch goes on.
+    async def relist(self, pause_seconds: float = 0.0) -> str:
+        """Take everything as it is now, with a pause after each page; returns the version from which a watch goes on.
 
         Raises:
             ApiError: the list could not be read.
@@ -81,6 +85,7 @@ class Reflector:
             for item in filter(self._admits, page.items):
                 present.add(Key.of(self._store.kind, item))
                 self._store.put(item)
+            await asyncio.sleep(pause_seconds)
         self._store.retain(present, version, self._namespace)
         self._failures = 0
         self.synced.set()

@@ -27,7 +27,7 @@ __all__ = ["BACK_OFF", "GRACE", "Decision", "JobState", "ObservedJob", "Start", 
 
 BACK_OFF = timedelta(seconds=15)
 GRACE = timedelta(seconds=120)
-LOOK_AT_GATES = timedelta(minutes=5)
+LOOK_AT_GATES = timedelta(minutes=10)
 SUSPENDED = "Suspended"
 
 _GONE = Failure(Reason.STAGE_LOST, "it ended without a result")
