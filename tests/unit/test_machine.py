@@ -427,13 +427,11 @@ def test_a_suspended_item_that_has_failed_is_still_collected():
     assert journey.outcome is Reason.BUILD_FAILED
 
 
-def test_collecting_again_waits_for_a_slot_as_any_beginning_does():
+def test_collecting_again_waits_for_no_slot_because_what_it_keeps_may_be_what_others_wait_for():
     journey = Journey(plan()).go(WELL, WELL, Reason.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE)
     asked = ask_again(journey.plan, journey.status, "again", journey.now, workspace_kept=True)
-    waiting = Waiting(why="ClusterItems", position=1)
-    held = decide(journey.plan, asked, (), journey.now, Gates(start=waiting))
-    assert (held.actions, held.status.waiting) == ((), waiting)
-    assert decide(journey.plan, held.status, (), journey.now).actions == (Start(COLLECT, 3),)
+    gates = Gates(start=Waiting(why="ClusterItems", position=1))
+    assert decide(journey.plan, asked, (), journey.now, gates).actions == (Start(COLLECT, 3),)
 
 
 def test_overhead_is_the_time_between_the_claim_and_the_first_act_of_the_stage():

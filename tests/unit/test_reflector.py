@@ -28,7 +28,7 @@ class ApiServer:
     async def pages(self, *_):
         told = _or_raise(await self.lists.get())
         for page in told if type(told) is tuple else (told,):
-            yield page
+            yield await page if isinstance(page, asyncio.Future) else page
 
     async def watch(self, kind, namespace, selector, version):
         self.watched_from.append(version)
@@ -104,6 +104,22 @@ def test_a_comparison_reads_page_by_page_and_the_watch_goes_on_in_between(monkey
         return first, (await changed.get())[0], store.get(Key(BATCHES.plural, "team", "b"))
 
     assert story(steps) == ("a", "c", None)
+
+
+def test_what_a_later_list_lacks_does_not_come_back_by_a_slower_one(monkeypatch):
+    async def steps(api, store, changed):
+        reading, second = Reflector(api, store), asyncio.get_running_loop().create_future()
+        await api.lists.put(Listing([], "1"))
+        await api.lists.put((Listing([batch("a", 3)], "5"), second))
+        slow = asyncio.create_task(reading.relist(0.001))
+        await changed.get()
+        await api.lists.put(Listing([batch("a", 3)], "7"))
+        await reading.relist()
+        second.set_result(Listing([batch("gone", 4)], "5"))
+        await slow
+        return [item["metadata"]["name"] for item in store.all()]
+
+    assert story(steps) == ["a"]
 
 
 def test_a_comparison_that_fails_leaves_the_watch_alone(monkeypatch):

@@ -50,6 +50,10 @@ class Accounts:
         account = self._book.known.get(namespace)
         return account.holds.get(uid) if account else None
 
+    def is_awaited(self, namespace: str, uid: str) -> bool:
+        """Whether the item holds money and somebody in ``namespace`` waits for some."""
+        return self.hold(namespace, uid) is not None and bool(self._wishes.get(namespace))
+
     def ended(self, namespace: str, uid: str) -> None:
         """The item has ended, or is gone: what it did not spend comes free. An account nobody has read yet may say."""
         account = self._book.known.get(namespace)

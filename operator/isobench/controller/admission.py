@@ -28,8 +28,8 @@ from isobench.engine.admission import CLUSTER_ITEMS, NAMESPACE_ITEMS, Candidate,
 from isobench.engine.machine import SUSPENDED
 
 AGENT_PARALLELISM = "AgentParallelism"
-_FOR_A_SLOT = (NAMESPACE_ITEMS, CLUSTER_ITEMS)
-_BEFORE_AN_AGENT = (AGENT_PARALLELISM, BUDGET, NAMESPACE_BUDGET, SUSPENDED, *_FOR_A_SLOT)
+_WITHOUT_A_SLOT = (NAMESPACE_ITEMS, CLUSTER_ITEMS, SUSPENDED)
+_BEFORE_AN_AGENT = (AGENT_PARALLELISM, BUDGET, NAMESPACE_BUDGET, *_WITHOUT_A_SLOT)
 _STILL_HOLDS = "still holds money for the try before, and is written first"
 BETWEEN_SWEEPS = timedelta(seconds=30)
 
@@ -53,8 +53,8 @@ class Admission:
             self.ended(item)  # a suspended item that has nothing running starts nothing and holds up nobody
             return None
         self._asked[Key.of(ITEMS, item)] = candidate.uid
-        if self._accounts.hold(candidate.namespace, candidate.uid) is not None:
-            slots.run(candidate)  # its slot went when it was suspended; behind others who wait for its money it stays
+        if live_stage(item) is StageName.COLLECT or self._accounts.is_awaited(candidate.namespace, candidate.uid):
+            slots.run(candidate)  # those who have the slots may wait for what it keeps: its volume, its money
         waiting = slots.ask(candidate)
         if waiting is not None and self._swept(slots, now):
             waiting = slots.ask(candidate)
@@ -116,8 +116,9 @@ class Admission:
             for item in known:
                 if self._runs(item):
                     slots.run(_candidate(item))
-                elif _why(item) in _FOR_A_SLOT and not self._rests(item):
+                elif _why(item) in _WITHOUT_A_SLOT and not item["spec"].get("suspend"):
                     slots.wait(_candidate(item))
+                self._asked[Key.of(ITEMS, item)] = item["metadata"]["uid"]
             self._count_money(known)
             self._call(slots)
         return self._slots
@@ -138,15 +139,17 @@ class Admission:
             return wish_of(item, Budget())
 
     def _runs(self, item: Object) -> bool:
-        """Whether it, which has not ended, has begun, waits for no slot and does not rest."""
-        return bool(item.get("status", {}).get("stages")) and _why(item) not in _FOR_A_SLOT and not self._rests(item)
+        """Whether it, which has not ended, has begun and has not given its slot back since."""
+        begun = bool(item.get("status", {}).get("stages")) and _why(item) not in _WITHOUT_A_SLOT
+        return self._works(item) or (begun and not item["spec"].get("suspend"))
 
     def _rests(self, item: Object) -> bool:
         """Whether somebody suspended it and no Job of it is under way."""
+        return bool(item["spec"].get("suspend")) and not self._works(item)
+
+    def _works(self, item: Object) -> bool:
         metadata = item["metadata"]
-        return bool(item["spec"].get("suspend")) and all(
-            map(is_finished, self._cache.jobs_of(metadata["namespace"], metadata["uid"]))
-        )
+        return not all(map(is_finished, self._cache.jobs_of(metadata["namespace"], metadata["uid"])))
 
     def _wants(self, candidate: Candidate) -> bool:
         item = self._cache.items.get(Key(ITEMS.plural, candidate.namespace, candidate.name))

@@ -39,6 +39,7 @@ class Reflector:
         self._selector = selector
         self._admits = admits
         self._failures = 0
+        self._lists = 0
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
@@ -78,10 +79,13 @@ class Reflector:
         Raises:
             ApiError: the list could not be read.
         """
+        self._lists = number = self._lists + 1
         present: set[Key] = set()
         version = ""
         async for page in self._api.pages(self._store.kind, self._namespace, self._selector):
             version = page.resource_version
+            if pause_seconds and number < self._lists:
+                return version  # a list that began later knows more: what it lacks must not come back
             for item in filter(self._admits, page.items):
                 present.add(Key.of(self._store.kind, item))
                 self._store.put(item)

@@ -155,8 +155,10 @@ class _Deciding:
         return Decision(status, (Start(claimed.name, claimed.attempt, _feedback(status, claimed)),))
 
     def _held(self, stage: StageName) -> Waiting | None:
-        """Why ``stage`` must not be started now; what was begun is collected though somebody suspended it since."""
-        if self._plan.suspended and stage is not StageName.COLLECT:
+        """Why ``stage`` must not be started now; what was begun is always collected."""
+        if stage is StageName.COLLECT:
+            return None
+        if self._plan.suspended:
             return Waiting(why=SUSPENDED)
         return self._gates.start or (self._gates.pay if stage in PAID else None)
 
