@@ -19,10 +19,12 @@ from cluster.cluster import Cluster
 from cluster.operating import administrator, eventually, install_kinds
 from isobench.controller.api import Api
 from isobench.controller.kinds import CLAIMS, ITEM_LABEL, ITEMS, JOBS, Object
+from isobench.controller.settings import ControllerSettings
 
 STAGES = 3
 PATIENCE = 3600.0
 Measured = TypeVar("Measured")
+IN_FLIGHT = ControllerSettings().total_items
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 
@@ -124,7 +126,7 @@ async def _first_claim(admin: Api, namespace: str) -> Object:
 async def _chains(admin: Api, case: Case, recording: Recording, *, jobs_alone: bool) -> Row:
     async with place(admin, case) as (namespace, observer):
         manifests = [item(f"item-{number:05}", case.claim, "nobody") for number in range(case.items)]
-        seconds = await Chains(admin, observer, namespace, recording, jobs_alone).run(manifests)
+        seconds = await Chains(admin, observer, namespace, recording, IN_FLIGHT, jobs_alone).run(manifests)
         return _row(case, "Jobs alone" if jobs_alone else "floor", seconds, observer)
 
 

@@ -51,12 +51,16 @@ def _without_claims(pod: Object) -> None:
 
 @dataclass
 class Chains:
-    """The same chain of writes for many items; with Jobs alone, nothing but Jobs is written."""
+    """The same chain of writes for many items; with Jobs alone, nothing but Jobs is written.
+
+    At most ``in_flight`` have begun and not ended: more at once overload what is measured, and the operator has a cap.
+    """
 
     api: Api
     observer: Observer
     namespace: str
     recording: Recording
+    in_flight: int
     jobs_alone: bool = False
 
     async def run(self, manifests: list[Object]) -> float:
@@ -77,11 +81,17 @@ class Chains:
                 item = manifest | {"metadata": {"name": name, "uid": f"{hash(name) & 0xFFFFFFFF:08x}-0000"}}
             else:
                 item = await self.api.create(ITEMS, self.namespace, manifest)
-                item = await self._status(item, 0)
-                if self.recording.claim is not None:
-                    await self.api.create(CLAIMS, self.namespace, self._copy(self.recording.claim, item))
-            self._items[name] = item
-            await self._job(item, 0)
+        await self._slots.acquire()
+        async with room:
+            await self._first_stage(item)
+
+    async def _first_stage(self, item: Object) -> None:
+        if not self.jobs_alone:
+            item = await self._status(item, 0)
+            if self.recording.claim is not None:
+                await self.api.create(CLAIMS, self.namespace, self._copy(self.recording.claim, item))
+        self._items[item["metadata"]["name"]] = item
+        await self._job(item, 0)
 
     async def _steps(self, items: int) -> None:
         left = items
@@ -97,6 +107,7 @@ class Chains:
         last = ended == len(self.recording.jobs)
         if last:
             await self._finish(self._items[name], ended)
+            self._slots.release()
             return
         if not self.jobs_alone:
             self._items[name] = await self._status(self._items[name], ended)
@@ -129,3 +140,4 @@ class Chains:
     def __post_init__(self) -> None:
         """Begin without items."""
         self._items: dict[str, Object] = {}
+        self._slots = asyncio.Semaphore(self.in_flight)
