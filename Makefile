@@ -132,8 +132,8 @@ bench-agent: setup  ## What the gateway and the supervisor add to an agent's ste
 	$(BIN)/python scripts/bench/agent_overhead.py
 
 bench-operator: setup  ## The operator beside a bare client, on fake nodes (an hour and a half; needs root).
-	$(BIN)/python scripts/bench/operator_scale.py --items 300x3,1000,5000 --claims shared --limits raised
-	$(BIN)/python scripts/bench/operator_scale.py --items 300x2 --claims own --limits raised
+	$(BIN)/python scripts/bench/operator_scale.py --items 300x3,1000x2,5000 --claims shared --limits raised
+	$(BIN)/python scripts/bench/operator_scale.py --items 300x2,1000 --claims own --limits raised
 	$(BIN)/python scripts/bench/operator_scale.py --items 100 --claims shared --limits default
 	$(BIN)/python scripts/bench/operator_scale.py --restart 10000
 
