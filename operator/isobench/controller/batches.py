@@ -20,7 +20,7 @@ from isobench.controller.budgets import NoBudget, budget_of, shared_usd
 from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key, Kind, Object, owner_uid
 from isobench.engine import ledger
 from isobench.engine.account import BUDGET, NAMESPACE_BUDGET
-from isobench.engine.batch_status import Facts, refused, status_of
+from isobench.engine.batch_status import SUSPENDED, Facts, refused, status_of
 from isobench.engine.closing import Step
 
 BETWEEN_WRITES = timedelta(seconds=5)
@@ -139,7 +139,7 @@ class BatchReconciler:
         if ledger.finished(seen.batch.spec, seen.rows):
             return None
         if seen.batch.spec.suspend:
-            return Waiting(why="Suspended", message="spec.suspend is true; set it to false to go on")
+            return Waiting(why=SUSPENDED, message="spec.suspend is true; set it to false to go on")
         try:
             budget_of(self._cache, seen.found)
         except NoBudget as problem:

@@ -11,6 +11,8 @@ from isobench.engine.account import NO_BUDGET, Limits, Wish
 from isobench.engine.money import ZERO
 from isobench.engine.transitions import PAID
 
+_STAGES = frozenset(StageName)
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -131,6 +133,6 @@ def has_ended(item: Object) -> bool:
 def live_stage(item: Object) -> StageName | None:
     """The stage that is claimed and has not ended; one that only a newer version knows is none."""
     stages = item.get("status", {}).get("stages", ())
-    if not stages or stages[-1]["state"] not in ("Creating", "Running") or stages[-1]["name"] not in set(StageName):
+    if not stages or stages[-1]["state"] not in ("Creating", "Running") or stages[-1]["name"] not in _STAGES:
         return None
     return StageName(stages[-1]["name"])

@@ -67,6 +67,8 @@ class Slots:
 
     def ask(self, candidate: Candidate) -> Waiting | None:
         """None: it may start, and its slot is taken. Asking again gives the same answer until a slot is released."""
+        if candidate.uid in self._running:
+            return None
         self.wait(candidate)
         self.call()
         return None if candidate.uid in self._running else self._why(self._waiting[candidate.uid])
