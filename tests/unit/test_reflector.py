@@ -106,10 +106,11 @@ def test_a_comparison_reads_page_by_page_and_the_watch_goes_on_in_between(monkey
     assert story(steps) == ("a", "c", None)
 
 
-def test_what_a_later_list_lacks_does_not_come_back_by_a_slower_one(monkeypatch):
+def test_what_a_later_list_lacks_does_not_come_back_by_a_slower_one():
     async def steps(api, store, changed):
         reading, second = Reflector(api, store), asyncio.get_running_loop().create_future()
-        await api.lists.put(Listing([], "1"))
+        await api.lists.put(Listing([batch("a", 2)], "1"))
+        await changed.get()
         await api.lists.put((Listing([batch("a", 3)], "5"), second))
         slow = asyncio.create_task(reading.relist(0.001))
         await changed.get()
