@@ -278,7 +278,8 @@ class Cluster:
         if self.profile.real and not Path("/usr/lib/cni/bridge").exists():
             absent.append("containernetworking-plugins")
         if absent:
-            raise Missing(f"{', '.join(absent)} missing: scripts/install_test_tools.sh installs them on Debian")
+            how = "CLUSTER=1 scripts/install_test_tools.sh installs them on Debian"
+            raise Missing(f"{', '.join(absent)} missing: {how}")
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:

@@ -1,11 +1,12 @@
 """A namespace's money: never above a cap, nothing comes back that was spent, and repeating an operation is harmless."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isobench.engine.account import Account, Limits, Wish, grant, shortage
+from isobench.engine.account import Account, Limits, Wish, grant, place, shortage
 
 BUDGETS = {"x": Decimal(10), "y": Decimal(4), "z": None}
 wishes = st.builds(
@@ -75,6 +76,20 @@ def test_granting_and_settling_again_change_nothing(asked):
     for uid in list(account.holds):
         account = account.settled(uid, Decimal(2))
         assert account.settled(uid, Decimal(2)) == account
+
+
+@settings(derandomize=True, max_examples=200)
+@given(
+    st.lists(wishes, max_size=4, unique_by=lambda wish: wish.uid),
+    st.lists(wishes, max_size=12, unique_by=lambda wish: wish.uid),
+)
+def test_a_place_in_the_line_is_the_order_in_which_money_is_granted(before, asked):
+    anything = Limits(lambda _: None)
+    account = grant(Account(), before, anything)
+    asked = [replace(one, most_usd=Decimal(1)) for one in asked if one.uid not in account.holds]
+    for cap in range(len(asked) + 1):
+        granted = grant(account, asked, replace(anything, namespace=account.charged_usd() + cap)).holds
+        assert {one.uid for one in asked if place(account, one, asked) <= cap} == granted.keys() - account.holds.keys()
 
 
 def test_what_is_settled_is_what_was_spent_since_the_hold():

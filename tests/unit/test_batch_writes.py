@@ -10,7 +10,7 @@ from building.items import NOON, heads, manifest, template
 from isobench.contracts.status import StageName
 from isobench.controller.account_book import Book
 from isobench.controller.accounts import Accounts, account_key
-from isobench.controller.admission import Admission
+from isobench.controller.admission import AGENT_PARALLELISM, Admission
 from isobench.controller.api import Listing
 from isobench.controller.batch_children import child_name
 from isobench.controller.batches import BatchReconciler
@@ -151,6 +151,24 @@ def test_money_is_granted_at_once_and_its_item_woken():
     assert world.statuses[-1]["ledger"][0]["reservedUsd"] == 3
     assert Key.of(ITEMS, item) in world.woken
     assert world.admission.may_pay(item, world.now, StageName.AGENT) is None
+
+
+def test_agents_that_wait_for_a_turn_are_told_their_place():
+    world = World(4, parallelism=4, template=template(**PAID))
+    world.reconcile()
+    world.reconcile(after=5)
+    for index in range(4):
+        world.admission.may_pay(world.item(index), world.now, StageName.AGENT)
+    world.grant()
+    world.reconcile(after=1)
+    told = []
+    for index in range(4):
+        item = world.item(index)
+        waiting = world.admission.may_pay(item, world.now, StageName.AGENT)
+        told.append(waiting and (waiting.why, waiting.position))
+        if waiting:
+            world.put(ITEMS, item | {"status": {"waiting": waiting.manifest()}}, item["metadata"]["name"])
+    assert told == [None, (AGENT_PARALLELISM, 1), (AGENT_PARALLELISM, 2), (AGENT_PARALLELISM, 3)]
 
 
 def test_a_suspended_batch_grants_nothing():

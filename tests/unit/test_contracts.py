@@ -307,6 +307,14 @@ def test_every_reason_says_what_follows_from_it():
         assert not (consequence.retried and consequence.charged), f"{reason}: what is paid for is never tried again"
 
 
+@pytest.mark.parametrize("reason", Reason)
+def test_advice_on_a_cluster_names_nothing_that_only_one_machine_has(reason):
+    own = ["isobench run", "isobench doctor", "--", "work root", "run again", "this machine", "a machine", "tests_dir"]
+    assert [words for words in own if words in reason.advice_on_cluster] == []
+    assert reason.advice_on_cluster
+    assert not reason.advice_on_cluster.endswith(".")
+
+
 def test_only_infrastructure_and_the_network_are_tried_again():
     retried = {reason for reason in Reason if reason.consequence.retried}
     assert {reason.consequence.family for reason in retried - {Reason.GIT_TRANSIENT}} == {Family.INFRASTRUCTURE}

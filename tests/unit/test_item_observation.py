@@ -14,6 +14,7 @@ from isobench.controller.item import Item
 from isobench.controller.item_observation import observe
 from isobench.controller.kinds import ITEMS, JOBS
 from isobench.controller.settings import settings_from
+from isobench.engine.facts import JobState
 from isobench.engine.termination import message_of
 
 PREPARE = StageName.PREPARE
@@ -85,3 +86,17 @@ def test_a_job_without_a_known_pod_is_told_of_in_time_and_asked_about_only_if_it
     assert (seen.waiting.why if seen.waiting else None) == (told and "NoPod")
     assert (told or "") in (seen.waiting.message if seen.waiting else "")
     assert api.asked == asked
+
+
+def test_what_a_queue_holds_back_is_said_and_has_no_deadline():
+    cache, api = Cache(), ApiServer()
+    made = job() | {"spec": {"suspend": True}}
+    made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
+    cache.learn(JOBS, made)
+    a_month_later = datetime.fromisoformat(CREATED) + timedelta(days=30)
+    asked = Item.read(item(queueName="gpus"))
+    seen = asyncio.run(observe(api, cache, asked, STATUS, a_month_later, settings_from([])))
+    (queued,) = seen.jobs
+    assert (queued.state, queued.waiting.why) == (JobState.RUNNING, "Queued")
+    assert "the queue gpus" in queued.waiting.message
+    assert (seen.look_at, api.asked) == (None, 0)

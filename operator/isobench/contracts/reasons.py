@@ -81,6 +81,11 @@ class Reason(StrEnum):
         """What follows from this reason."""
         return CONSEQUENCES[self]
 
+    @property
+    def advice_on_cluster(self) -> str:
+        """What a person does about it where the item is an object of a cluster."""
+        return _ON_A_CLUSTER.get(self, self.consequence.advice)
+
 
 class Consequence(NamedTuple):
     """What follows from a reason: whose matter it is, whether it is tried again, whether it costs, what to do."""
@@ -159,6 +164,26 @@ CONSEQUENCES: dict[Reason, Consequence] = {
     Reason.DISK_FULL: _final(Family.INFRASTRUCTURE, "free some space under the work root, then run again"),
     Reason.STORE_UNAVAILABLE: _transient(Family.INFRASTRUCTURE, "check that the output can be written"),
     Reason.INFRASTRUCTURE_ERROR: _transient(Family.INFRASTRUCTURE, "read the message; run again"),
+}
+
+_AGAIN = "`kubectl isobench retry ITEM`"
+
+# Where what a person has in hand on a cluster is another thing than on one machine.
+_ON_A_CLUSTER = {
+    Reason.ITEM_DELETED: "nothing, if that was meant; else apply the commit in another batch",
+    Reason.REPOSITORY_SHALLOW: "name a repository that has the whole history",
+    Reason.GIT_TRANSIENT: f"ask for it again by {_AGAIN}: the network broke twice",
+    Reason.NEEDS_GPU: "name a GPU in environment.resources and timing.resources, and an image that can use it",
+    Reason.NO_TEST: "give the test inline, in a ConfigMap by test.configMapKeyRef, or turn generation on",
+    Reason.TEST_FAILED: "read the arm's output in the journal, which is in the store",
+    Reason.MODEL_UNAUTHORIZED: f"put a valid key into the Secret that the spec names, then {_AGAIN}",
+    Reason.PAID_ATTEMPT_LOST: f"ask for it again by {_AGAIN}: it is charged at its cap",
+    Reason.ALREADY_STARTED: f"ask for it again by {_AGAIN}: it is charged at its cap",
+    Reason.AGENT_ERROR: "read the agent's journal, which is in the store",
+    Reason.NETWORK_NOT_ISOLATED: f"have the cluster enforce network policies, and none open the pods, then {_AGAIN}",
+    Reason.STAGE_LOST: f"ask for it again by {_AGAIN}",
+    Reason.DISK_FULL: f"give the workspace's claim more room, then {_AGAIN}",
+    Reason.INFRASTRUCTURE_ERROR: f"read the message, then {_AGAIN}",
 }
 
 

@@ -13,7 +13,19 @@ from isobench.controller.budgets import batch_of, has_ended, is_reserved, limits
 from isobench.controller.cache import Cache
 from isobench.controller.kinds import BATCHES, ITEMS, Key, Object
 from isobench.controller.settings import ControllerSettings
-from isobench.engine.account import BUDGET, NO_BUDGET, Account, Hold, Limits, Wish, grant, shortage
+from isobench.engine.account import (
+    BUDGET,
+    EXHAUSTED,
+    NAMESPACE_BUDGET,
+    NO_BUDGET,
+    Account,
+    Hold,
+    Limits,
+    Wish,
+    grant,
+    place,
+    shortage,
+)
 from isobench.engine.money import ZERO
 
 ACCOUNTS = "accounts"
@@ -75,7 +87,15 @@ class Accounts:
         told = _WRITTEN_FIRST if account is None else self._answer(account, wish)
         self._wishes.setdefault(wish.namespace, {})[wish.uid] = wish, told
         self.look_again(wish.namespace)
-        return told
+        return told if account is None else self._placed(account, wish, told)
+
+    def _placed(self, account: Account, wish: Wish, told: Waiting) -> Waiting:
+        """``told`` with the place in the line that it stands in: its budget's, or that of the whole namespace."""
+        if told == _WRITTEN_FIRST or told.why == EXHAUSTED:
+            return told
+        asked = (other for other, _ in self._wishes[wish.namespace].values())
+        line = [other for other in asked if told.why == NAMESPACE_BUDGET or other.budget == wish.budget]
+        return told.model_copy(update={"position": place(account, wish, line)})
 
     def _answer(self, account: Account, wish: Wish) -> Waiting:
         return shortage(account, wish, self._limits(wish.namespace)) or _WRITTEN_FIRST

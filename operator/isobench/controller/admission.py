@@ -208,10 +208,20 @@ class Admission:
         most = int(batch["spec"].get("agentParallelism", 1))
         if len(running) >= most:
             said = f"{len(running)} agents of the batch run, which is its agentParallelism"
-            return Waiting(why=AGENT_PARALLELISM, message=said)
+            return Waiting(why=AGENT_PARALLELISM, position=self._turn(item, batch), message=said)
         version = item["metadata"]["resourceVersion"]
         self._agents.setdefault(batch["metadata"]["uid"], {})[key] = version
         return None
+
+    def _turn(self, item: Object, batch: Object) -> int:
+        """Its place among those of the batch whose agents wait: they begin in the order of the ledger."""
+        waiting = {
+            child["metadata"]["name"]
+            for child in self._cache.children_of(batch["metadata"]["uid"])
+            if _why(child) == AGENT_PARALLELISM
+        }
+        names = [row.get("item") for row in batch["status"]["ledger"]]
+        return 1 + sum(name in waiting for name in names[: names.index(item["metadata"]["name"])])
 
     def _running_agents(self, batch: Object) -> set[Key]:
         """Those that run, and those that were allowed to and have not begun."""

@@ -36,8 +36,8 @@ class Reporter:
         reason_of_item = Reason(outcome.reason)
         self._metrics.item_ended(namespace, reason_of_item, after.result)
         if reason_of_item.consequence.family is not Family.DONE:
-            advice = reason_of_item.consequence.advice
-            await self._api.event(item, outcome.reason, f"{outcome.message}; {advice}", "Warning")
+            said = f"{outcome.message}; {reason_of_item.advice_on_cluster}"
+            await self._api.event(item, outcome.reason, said, "Warning")
 
     async def newer(self, item: Object, problem: InvalidInput) -> None:
         """The status of ``item`` is left alone: another version wrote it."""

@@ -129,6 +129,16 @@ def shortage(account: Account, wish: Wish, limits: Limits) -> Waiting | None:
     return None
 
 
+def place(account: Account, wish: Wish, wishes: Iterable[Wish]) -> int:
+    """The place of ``wish`` among ``wishes``, itself among them, from 1: as `grant` takes them while there is money."""
+    taken = Counter(hold.budget for hold in account.holds.values())
+    turns: dict[str, tuple[int, tuple[str, str]]] = {}
+    for one in sorted(wishes, key=lambda one: one.order):
+        turns[one.uid] = taken[one.budget], one.order
+        taken[one.budget] += 1
+    return 1 + sum(turn < turns[wish.uid] for turn in turns.values())
+
+
 def _usd(amount: Decimal) -> str:
     return f"${amount.normalize():f}"
 

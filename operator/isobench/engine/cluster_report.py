@@ -117,7 +117,7 @@ def table(columns: Row, rows: Iterable[Row]) -> str:
 
 def _advice(reason: str) -> str:
     try:
-        return Reason(reason).consequence.advice
+        return Reason(reason).advice_on_cluster
     except ValueError:
         return "read the message"
 
