@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from building.items import NOON
 from building.pods import status_after
 from building.swift_history import write_history
 from cluster.conftest import BUCKET, STORE_SECRET, a_namespace
+from cluster.policy_agent import DELAY
 from cluster.waiting import wait_until
 from isobench.contracts.reasons import Reason
 from isobench.contracts.stage import StageResult
@@ -59,6 +60,10 @@ OPENS_THE_PODS: Object = {
     "metadata": {"name": "opens"},
     "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]},
 }
+LATE, PATIENT = 20, 120
+"""Seconds: after a pod has its address, long after its first container tries what it can reach; and how long it may."""
+
+slow_to_enforce = pytest.mark.own_cluster("a policy agent that may be late")
 
 
 @dataclass
@@ -71,6 +76,8 @@ class Attempts:
     addresses: Addresses
     settings: ControllerSettings
     made: int = 0
+    began: list[str] = field(default_factory=list)
+    """The containers of the last attempt that have run."""
 
     def item(self, created: datetime = NOON, **changes: Any) -> Item:
         """The item with ``changes`` to its spec; when it was ``created`` decides what its run is called."""
@@ -102,12 +109,19 @@ class Attempts:
         pods = self.kubectl("get", "-n", self.namespace, "pods", f"--selector=job-name={name}", "-o", "json")
         (pod,) = json.loads(pods)["items"]
         status = pod["status"]
-        states = [found["state"] for found in (*status.get("initContainerStatuses", ()), *status["containerStatuses"])]
-        messages = [state["terminated"]["message"] for state in states if state.get("terminated", {}).get("message")]
+        containers = [*status.get("initContainerStatuses", ()), *status["containerStatuses"]]
+        self.began = [found["name"] for found in containers if _has_run(found["state"])]
+        ends = [found["state"].get("terminated", {}) for found in containers]
+        messages = [end["message"] for end in ends if end.get("message")]
         results = [parse(message, stage, self.made) for message in messages]
         said = [result for result in results if isinstance(result, StageResult)]
         assert said, json.dumps(status)
         return next((result for result in said if not result.succeeded), said[-1])
+
+
+def _has_run(state: Object) -> bool:
+    """A kubelet also ends, without a beginning, what it knows nothing of."""
+    return "running" in state or bool(state.get("terminated", {}).get("startedAt"))
 
 
 @pytest.fixture(scope="module")
@@ -197,12 +211,43 @@ def record_of(attempts, s3, namespace):
     return record_of
 
 
+@pytest.fixture
+def enforce(kubectl, namespace):
+    """Says when the cluster's agent enforces policies on a new pod: so many seconds late, or never."""
+
+    def enforce(when: int | str) -> None:
+        kubectl("annotate", "--overwrite", "namespace", namespace, f"{DELAY}={when}")
+
+    yield enforce
+    kubectl("annotate", "namespace", namespace, f"{DELAY}-")
+
+
 def test_while_another_policy_opens_the_pods_again_nothing_is_timed(attempts, kubectl, namespace):
     attempts.apply(OPENS_THE_PODS)
     timed = attempts.run(TIMING)
     kubectl("delete", "-n", namespace, "networkpolicy/opens")
     assert timed.reason is Reason.NETWORK_NOT_ISOLATED
     assert "can be reached from a timing pod" in timed.message
+    assert attempts.began == ["isolate"]
+
+
+@slow_to_enforce
+def test_while_the_policy_is_never_enforced_nothing_is_timed(attempts, enforce):
+    enforce("never")
+    timed = attempts.run(TIMING)
+    assert timed.reason is Reason.NETWORK_NOT_ISOLATED
+    assert f"canary ({attempts.addresses.canary}), API server ({attempts.addresses.api_server})" in timed.message
+    assert "is the network policy enforced?" in timed.message
+    assert attempts.began == ["isolate"]
+
+
+@slow_to_enforce
+def test_a_policy_that_is_enforced_late_is_waited_for_and_the_record_says_so(record_of, attempts, enforce, monkeypatch):
+    monkeypatch.setattr(attempts, "settings", replace(attempts.settings, isolation_seconds=PATIENT))
+    enforce(LATE)
+    measurement = record_of(NOON + timedelta(days=2))["measurement"]
+    assert {"canary", "API server"} <= set(measurement["isolation"]["proof"]["reached_at_first"])
+    assert measurement["arms"]["base"]["result_sha256"] == REFUSED
 
 
 def test_the_record_is_the_local_one_and_says_what_kept_the_network_away(record_of, attempts, swift, tmp_path):
