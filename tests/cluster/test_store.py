@@ -18,6 +18,7 @@ from isobench.contracts.status import StageName
 from isobench.contracts.timed import Timed
 
 BUCKET = "records"
+AWAY = 60.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +61,10 @@ def test_a_bucket_that_is_not_there_and_credentials_that_are_wrong_are_said(serv
     assert failure.value.reason is Reason.STORE_UNAVAILABLE
 
 
-def test_a_server_that_comes_back_is_waited_for(server, prefix):
+def test_a_server_that_is_away_for_a_minute_is_waited_for(server, prefix):
     store = open_store(prefix, server.endpoint)
     server.stop()
-    returning = threading.Timer(1.0, server.start)
+    returning = threading.Timer(AWAY, server.start)
     returning.start()
     store.put("key", b"late")
     returning.join()

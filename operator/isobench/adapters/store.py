@@ -15,8 +15,11 @@ from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import ItemFailure, Reason
 
 LARGEST_READ = 64 * 2**20
-ATTEMPTS = 15
-"""boto3 waits up to 20 s between two of them: a server may be away for a minute."""
+ATTEMPTS = 25
+"""boto3's random waits between them, of up to 20 s each, add up to 160 s on average: a server may be away for a minute.
+
+With 15 they are over within that minute four times in ten; for more than 36 a client's allowance would not last.
+"""
 
 _MISSING = ("404", "NoSuchKey", "NotFound")
 
