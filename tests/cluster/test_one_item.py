@@ -100,6 +100,7 @@ def told(world):
                 without_secret,
                 without_volume,
                 evicted,
+                without_its_pod,
                 deleted,
             )
             found = await asyncio.gather(*(story(stage, world) for story in stories))
@@ -157,13 +158,24 @@ async def without_volume(stage, world):
 
 
 async def evicted(stage, world):
-    await stage.create("evicted", **world.asked())
-    (pod,) = await eventually(lambda: running(stage, "prepare", "evicted"), 5 * MINUTE)
-    name = pod["metadata"]["name"]
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-    await stage.admin.create(replace(PODS, plural=f"pods/{name}/eviction"), stage.namespace, eviction)
-    item = await stage.until(lambda status: len(status["stages"]) > 1, "evicted", 5 * MINUTE)
-    await stage.admin.delete(ITEMS, stage.namespace, "evicted")
+    async def evict(name):
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+        await stage.admin.create(replace(PODS, plural=f"pods/{name}/eviction"), stage.namespace, eviction)
+
+    return await robbed(stage, world, "evicted", evict)
+
+
+async def without_its_pod(stage, world):
+    return await robbed(stage, world, "without-its-pod", lambda name: stage.admin.delete(PODS, stage.namespace, name))
+
+
+async def robbed(stage, world, name, take):
+    """The item that has lost its first pod by ``take``, once its stage is to be done again."""
+    await stage.create(name, **world.asked())
+    (pod,) = await eventually(lambda: running(stage, "prepare", name), 5 * MINUTE)
+    await take(pod["metadata"]["name"])
+    item = await stage.until(lambda status: len(status["stages"]) > 1, name, 5 * MINUTE)
+    await stage.admin.delete(ITEMS, stage.namespace, name)
     return item
 
 
@@ -238,8 +250,9 @@ def test_a_volume_that_is_never_bound_ends_the_attempt_and_is_named(told):
     assert "PersistentVolumeClaim" in first["message"]
 
 
-def test_a_pod_evicted_while_it_works_has_its_stage_done_once_more(told):
-    first, second = told["evicted"]["status"]["stages"]
+@pytest.mark.parametrize("taken", ["evicted", "without_its_pod"])
+def test_a_pod_evicted_or_deleted_while_it_works_has_its_stage_done_once_more(told, taken):
+    first, second = told[taken]["status"]["stages"]
     assert (first["state"], first["reason"]) == ("Lost", "StageLost")
     assert (second["name"], second["attempt"]) == ("prepare", 2)
 

@@ -91,6 +91,20 @@ def test_who_is_to_blame_where_there_is_no_result(found, conditions, reason, sai
     assert said in failure.message
 
 
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (pod(ended(exit_code=143)), Reason.STAGE_LOST),
+        (pod(ended(exit_code=137, reason="OOMKilled")), Reason.OUT_OF_MEMORY),
+        (pod(reason="DeadlineExceeded"), Reason.STAGE_TIMED_OUT),
+    ],
+    ids=["while it worked", "after its memory had run out", "after its time had run out"],
+)
+def test_a_pod_that_somebody_deleted_is_lost_unless_it_had_ended_for_another_reason(found, reason):
+    found["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+    assert end_of(found).failure.reason is reason
+
+
 def test_memory_is_blamed_too_where_the_stage_saw_only_that_its_environment_went_away():
     saw = message_of(result(TIMING, reason=Reason.INFRASTRUCTURE_ERROR, message="the environment went away"))
     killed = {**waits("environment"), "lastState": ended(reason="OOMKilled")["state"]}

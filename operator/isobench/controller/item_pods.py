@@ -61,7 +61,7 @@ def ending(job: Object, pods: Iterable[Object], stage: StageName, attempt: int) 
         if killed and infrastructure:
             told = told.model_copy(update={"reason": killed.reason, "message": killed.message})
         return Ending(told, image=image)
-    why = killed or _of_pod(pod) or _of_job_rule(job)
+    why = killed or _of_pod(pod) or _of_job_rule(job) or _of_deletion(pod, told)
     return Ending(failure=why or Failure(Reason.INFRASTRUCTURE_ERROR, told), image=image)
 
 
@@ -186,6 +186,12 @@ def _of_pod(pod: Object) -> Failure | None:
     if why in _NOT_OURS:
         return Failure(_NOT_OURS[why], f"its pod ended by {why}: {status.get('message') or 'no explanation'}")
     return None
+
+
+def _of_deletion(pod: Object, told: str) -> Failure | None:
+    """A pod that somebody deleted is seen at its end, or not at all: the same is said of both."""
+    deleted = pod["metadata"].get("deletionTimestamp")
+    return Failure(Reason.STAGE_LOST, f"its pod was deleted: {told}") if deleted else None
 
 
 def _of_job(job: Object) -> Failure:
