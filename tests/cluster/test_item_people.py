@@ -1,9 +1,11 @@
 """What people do to an item on a real API server: delete, ask again, suspend; and a version that is newer."""
 
+import itertools
 from contextlib import suppress
 
 import pytest
 
+from building.chart import CHART
 from cluster.operating import DEFINITIONS, eventually
 from cluster.playing import condition_in
 from isobench.contracts.reasons import Reason
@@ -15,17 +17,16 @@ pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
 
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 ONLINE = {"mode": "online", "agent": {"enabled": True, "kind": "command", "command": ["true"], "budgetUsd": 1.0}}
+GENERATED = {"test": {"generate": {"provider": "openai", "secretRef": {"name": "llm"}, "budgetUsd": 2.0}}}
+PROVIDERS = CHART / "files" / "providers"
 
 
-@pytest.mark.parametrize("at", [PREPARE, TIMING, COLLECT])
+@pytest.mark.parametrize("at", StageName)
 def test_an_item_deleted_in_any_stage_is_let_go_and_nothing_is_made_for_it(play_item, at):
-    async def steps(stage, parts):
-        await stage.create()
-        for name in (PREPARE, TIMING, COLLECT):
-            await stage.begin(name)
-            if name is at:
-                break
-            await stage.end(name)
+    async def steps(stage, _):
+        await stage.create(**ONLINE, **GENERATED)
+        await stage.pass_all(*itertools.takewhile(lambda name: name is not at, StageName))
+        await stage.begin(at)
         before = await stage.jobs()
         uid = (await stage.item())["metadata"]["uid"]
         await stage.admin.delete(ITEMS, stage.namespace, "one")
@@ -34,7 +35,7 @@ def test_an_item_deleted_in_any_stage_is_let_go_and_nothing_is_made_for_it(play_
         labels = [job["metadata"]["labels"] for job in (await stage.admin.list(JOBS, stage.namespace)).items]
         return before, [found["isobench.dev/stage"] for found in labels if found["isobench.dev/item-uid"] == uid]
 
-    before, after = play_item(steps)
+    before, after = play_item(steps, configurations=PROVIDERS)
     assert len(before) == len(after), "no finalizer holds it, and nothing new is begun; the rest is the collector's"
 
 
