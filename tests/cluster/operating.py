@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import aiohttp
 import yaml
 
 from isobench.controller.api import Api
@@ -162,6 +164,18 @@ class OperatorProcess:
     def signal(self, number: int) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
+
+    async def ready(self) -> None:
+        """Wait until it knows everything that there is: from now on it leads, or stands by."""
+        async with aiohttp.ClientSession() as session:
+            await eventually(lambda: self._is_ready(session))
+
+    async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
+        started = re.search(r" started .*port=(\d+)\n", self._log())
+        if started is None:
+            return False
+        async with session.get(f"http://127.0.0.1:{started[1]}/readyz") as answer:
+            return answer.status == 200
 
     async def ended(self) -> tuple[int, str]:
         """Its exit status and what it has logged, once it has ended."""

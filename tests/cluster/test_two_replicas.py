@@ -8,10 +8,13 @@ import pytest
 
 from cluster.operating import OperatorProcess, administrator, an_item, eventually, new_namespace
 from isobench.controller.kinds import ITEMS
+from isobench.controller.settings import ControllerSettings
 
 pytestmark = pytest.mark.own_cluster("an API server to spoil")
 
 SOON = "5"  # seconds until a silent leader is followed
+BY_DEFAULT = str(ControllerSettings().lease_seconds)
+TAKEOVER_SECONDS = 20.0
 
 
 @contextmanager
@@ -42,9 +45,9 @@ class History:
             if event.type == "MODIFIED":
                 self._told.append((int(event.item["metadata"]["resourceVersion"]), _writer(event.item)))
 
-    async def has(self, identity):
+    async def has(self, identity, seconds=60.0):
         """Wait until ``identity`` has written."""
-        await eventually(lambda: any(who == identity for _, who in self._told))
+        await eventually(lambda: any(who == identity for _, who in self._told), seconds)
 
     async def writers(self):
         """Who has written up to now."""
@@ -84,6 +87,19 @@ def test_a_killed_leader_is_followed_by_the_other(kinds):
             with operators(kinds.kubeconfig, namespace, "second", lease_seconds=SOON):
                 first.signal(signal.SIGKILL)
                 await history.has("second")
+                return await history.writers()
+
+    assert followed_by("first", "second", story(kinds, steps))
+
+
+def test_by_default_a_killed_leader_is_followed_within_twenty_seconds(kinds):
+    async def steps(namespace, history):
+        with operators(kinds.kubeconfig, namespace, "first", lease_seconds=BY_DEFAULT) as [first]:
+            await history.has("first")
+            with operators(kinds.kubeconfig, namespace, "second", lease_seconds=BY_DEFAULT) as [second]:
+                await second.ready()
+                first.signal(signal.SIGKILL)
+                await history.has("second", TAKEOVER_SECONDS)
                 return await history.writers()
 
     assert followed_by("first", "second", story(kinds, steps))
