@@ -1,6 +1,7 @@
 """A real API server with its store alone, on loopback, for tests that need no nodes; needs no root."""
 
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -53,6 +54,14 @@ class Access:
         """Start it again, with everything that it had stored, and wait until the API server is ready."""
         self.keeper.start(self.plane.etcd() if name == "etcd" else self.plane.api_server())
         self.plane.wait(self.keeper)
+
+    def restart_with_its_store(self) -> None:
+        """End the API server and etcd without a warning, and start both on what is stored."""
+        for name in ("kube-apiserver", "etcd"):
+            self.keeper.signal(name, signal.SIGKILL)
+            self.stop(name)
+        self.keeper.start(self.plane.etcd())
+        self.start()
 
 
 @contextmanager

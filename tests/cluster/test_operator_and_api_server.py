@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 
 import pytest
 
@@ -45,15 +44,6 @@ async def as_the_server(admin, running, namespace):
         return _versions(there) == _versions(running.parts.cache.items.all())
 
     await eventually(same)
-
-
-def restart_with_its_store(access):
-    """End the API server and etcd without a warning, and start both on what is stored."""
-    for name in ("kube-apiserver", "etcd"):
-        access.keeper.signal(name, signal.SIGKILL)
-        access.stop(name)
-    access.keeper.start(access.plane.etcd())
-    access.start()
 
 
 def _versions(items):
@@ -277,7 +267,7 @@ def test_the_operator_goes_on_after_the_api_server_and_its_store_were_restarted(
         async with operator(proxy.kubeconfig, namespace, lease_seconds=60) as running:
             await admin.create(ITEMS, namespace, an_item("before"))
             await observed(admin, namespace, "before")
-            await asyncio.to_thread(restart_with_its_store, proxy.access)
+            await asyncio.to_thread(proxy.access.restart_with_its_store)
             await admin.create(ITEMS, namespace, an_item("after"))
             await observed(admin, namespace, "after")
             await as_the_server(admin, running, namespace)
