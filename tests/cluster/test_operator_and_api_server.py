@@ -50,6 +50,11 @@ def _versions(items):
     return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in items}
 
 
+def statuses_written(proxy, namespace):
+    """How often the operator has written an item's status."""
+    return sum(seen.method == "PUT" and f"{namespace}/commitbenchmarks" in seen.path for seen in proxy.seen)
+
+
 async def observed(admin, namespace, name):
     """Wait until the operator has written the item's status."""
 
@@ -154,10 +159,34 @@ def test_events_that_come_twice_change_nothing(story, proxy):
                 await admin.create(ITEMS, namespace, an_item(name))
                 await observed(admin, namespace, name)
             await as_the_server(admin, running, namespace)
-            writes = [
-                seen for seen in proxy.seen if seen.method == "PUT" and f"{namespace}/commitbenchmarks" in seen.path
-            ]
-            assert len(writes) == 2
+            assert statuses_written(proxy, namespace) == 2
+
+    story(steps)
+
+
+def test_events_that_come_in_another_order_end_at_the_newest(story, proxy):
+    held, swapped = [], []
+
+    def swap(line, kopf):
+        if kopf or b'"BOOKMARK"' in line:
+            return [line]
+        held.append(line)
+        if len(held) < 2:
+            return []
+        swapped.append(line)
+        return [held.pop(), held.pop()]
+
+    async def steps(admin, namespace):
+        proxy.spoil[f"{namespace}/commitbenchmarks"] = swap
+        async with operator(proxy.kubeconfig, namespace) as running:
+            await eventually(lambda: proxy.watched(f"{namespace}/commitbenchmarks"))
+            await admin.create(ITEMS, namespace, an_item("one"))
+            await observed(admin, namespace, "one")
+            for number in range(4):
+                await admin.patch(ITEMS, namespace, "one", {"metadata": {"labels": {"changed": str(number)}}})
+            await eventually(lambda: len(swapped) > 2)
+            await as_the_server(admin, running, namespace)
+            assert statuses_written(proxy, namespace) == 1
 
     story(steps)
 
