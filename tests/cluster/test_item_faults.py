@@ -17,6 +17,7 @@ pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
 ONLINE = {"mode": "online", "agent": {"enabled": True, "kind": "command", "command": ["true"], "budgetUsd": 1.0}}
 QUOTAS = Kind("", "v1", "resourcequotas", "ResourceQuota")
+NONE_USED = {"used": {"count/jobs.batch": "0"}}
 
 
 @pytest.mark.parametrize(
@@ -136,18 +137,31 @@ def test_a_job_that_nobody_claims_is_deleted(play_item):
     assert play_item(steps) == ["prepare-1"]
 
 
-def test_what_a_quota_forbids_waits_and_says_so(play_item):
-    async def steps(stage, _):
-        quota = {"metadata": {"name": "no-jobs"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
-        made = await stage.admin.create(QUOTAS, stage.namespace, quota)
-        used = {"hard": {"count/jobs.batch": "0"}, "used": {"count/jobs.batch": "0"}}
-        await stage.admin.put_status(QUOTAS, made, used)
-        await stage.create()
-        return await stage.until(lambda status: status.get("waiting"))
+def test_what_a_quota_forbids_waits_says_so_and_goes_on_when_there_is_room(play_item, monkeypatch):
+    monkeypatch.setattr("isobench.controller.item_actions.NOT_ALLOWED", 0.2)
 
-    waiting = play_item(steps)["status"]["waiting"]
+    async def steps(stage, _):
+        quota = await stage.admin.create(QUOTAS, stage.namespace, {"metadata": {"name": "jobs"}} | room_for(0))
+        quota = await stage.admin.put_status(QUOTAS, quota, room_for(0)["spec"] | NONE_USED)
+        await stage.create()
+        waiting = await stage.until(lambda status: status.get("waiting"))
+        before = await stage.jobs()
+        quota = await stage.admin.replace(QUOTAS, quota | room_for(3))
+        await stage.admin.put_status(QUOTAS, quota, room_for(3)["spec"] | NONE_USED)
+        await stage.pass_all(PREPARE, TIMING, COLLECT)
+        return waiting["status"]["waiting"], before, await stage.outcome()
+
+    waiting, before, item = play_item(steps)
     assert waiting["why"] == "NotAllowed"
     assert "quota" in waiting["message"]
+    assert before == []
+    assert states(item) == [(name, 1, "Succeeded") for name in (PREPARE, TIMING, COLLECT)]
+    assert "waiting" not in item["status"]
+
+
+def room_for(jobs):
+    """A quota's spec; what it counts, and makes known in its status, the test has to do."""
+    return {"spec": {"hard": {"count/jobs.batch": str(jobs)}}}
 
 
 def test_an_image_that_can_not_be_pulled_is_said_while_it_is_waited_for(play_item, monkeypatch):
