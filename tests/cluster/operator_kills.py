@@ -1,4 +1,4 @@
-"""A batch with agents and money whose operator is killed again and again, a moment after it has made some Job."""
+"""A batch with agents and money whose operator is killed again and again: while it starts, while it works, at rest."""
 
 import asyncio
 import random
@@ -16,15 +16,18 @@ from isobench.controller.kinds import BATCHES, ITEMS, JOBS, STAGE_LABEL, Object
 
 STAGES = ["prepare", "validate", "agent", "build-agent", "timing", "collect"]
 MOST_JOBS = 5
-"""Each life lasts until so many more Jobs have been made, at most."""
+"""A life lasts until so many more Jobs have been made, at most, and a moment longer."""
+AT_REST, LONGEST_REST = 0.3, 6.0
+"""In this share of the lives nothing ends: the operator starts, and then waits, for so many seconds at most."""
 
 _AGENT = {"enabled": True, "kind": "command", "command": ["true"], "budgetUsd": 1.0}
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One SIGKILL: how many Jobs had been made, and the stages of those that ran."""
+    """One SIGKILL: after how many seconds at rest, if it was, how many Jobs had been made, and which stages ran."""
 
+    rest: float | None
     jobs: int
     running: list[str]
 
@@ -61,13 +64,14 @@ def campaign(kubeconfig: Path, items: int, kills: int, seed: int) -> Campaign:
 
 
 async def _campaign(kubeconfig: Path, items: int, kills: int, draw: random.Random) -> Campaign:
-    told = Campaign()
+    told, may_end = Campaign(), asyncio.Event()
     async with a_stage(kubeconfig) as stage:
-        helpers = [asyncio.create_task(_watch(stage, told.made)), asyncio.create_task(stage.end_all())]
+        helpers = [asyncio.create_task(_watch(stage, told.made)), asyncio.create_task(stage.end_all(may_end))]
         try:
             await stage.admin.create(BATCHES, stage.namespace, _batch(items))
             for _ in range(kills):
-                told.kills.append(await _life(kubeconfig, stage, told.made, draw))
+                told.kills.append(await _life(kubeconfig, stage, told.made, may_end, draw))
+            may_end.set()
             process = _start(kubeconfig, stage.namespace)
             try:
                 await eventually(lambda: _ended(stage), seconds=300)
@@ -86,18 +90,33 @@ async def _campaign(kubeconfig: Path, items: int, kills: int, draw: random.Rando
     return told
 
 
-async def _life(kubeconfig: Path, stage: Stage, made: Counter[str], draw: random.Random) -> Kill:
-    enough = made.total() + draw.randint(1, MOST_JOBS)
+async def _life(
+    kubeconfig: Path, stage: Stage, made: Counter[str], may_end: asyncio.Event, draw: random.Random
+) -> Kill:
+    """One operator, from its start to its kill at a moment that is drawn."""
+    rest = draw.uniform(0, LONGEST_REST) if draw.random() < AT_REST else None
+    if rest is None:
+        may_end.set()
+    else:
+        may_end.clear()
     process = _start(kubeconfig, stage.namespace)
     try:
-        await eventually(lambda: made.total() >= enough)
-        await asyncio.sleep(draw.uniform(0, 0.05))
+        if rest is None:
+            await _until_some_job(made, draw)
+        else:
+            await asyncio.sleep(rest)
     finally:
         process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(process.wait)
     jobs = (await stage.admin.list(JOBS, stage.namespace)).items
     running = sorted(job["metadata"]["labels"][STAGE_LABEL] for job in jobs if not is_finished(job))
-    return Kill(made.total(), running)
+    return Kill(rest, made.total(), running)
+
+
+async def _until_some_job(made: Counter[str], draw: random.Random) -> None:
+    enough = made.total() + draw.randint(1, MOST_JOBS)
+    await eventually(lambda: made.total() >= enough)
+    await asyncio.sleep(draw.uniform(0, 0.05))
 
 
 def _start(kubeconfig: Path, namespace: str) -> subprocess.Popen[bytes]:

@@ -105,10 +105,11 @@ class Stage:
         """The attempt's pod and Job end so; a pod is made first unless one was begun."""
         await self._end(await self.job(stage, attempt, name), message, exit_code, why, **pod_status)
 
-    async def end_all(self) -> None:
-        """Whatever runs ends well, for ever."""
+    async def end_all(self, may: asyncio.Event) -> None:
+        """Whatever runs ends well, for ever, as long as it ``may``."""
         while True:
             for job in (await self.admin.list(JOBS, self.namespace)).items:
+                await may.wait()
                 if not is_finished(job):
                     labels = job["metadata"]["labels"]
                     attempt = attempt_in(labels)
