@@ -8,12 +8,15 @@ import pytest
 from isobench.cli.kubectl_plugin import isobench
 
 ROOT = Path(__file__).parents[2]
+FAULTS = ROOT / "docs" / "faults.md"
 PAGES = [
     *sorted((ROOT / "docs" / "operating").iterdir()),
     *sorted((ROOT / "docs" / "runbooks").iterdir()),
     ROOT / "docs" / "security.md",
     ROOT / "docs" / "observing.md",
+    FAULTS,
 ]
+NAMED = re.compile(r"`(?:((?:tests/[\w/]+|test_\w+)\.py)(?:::(\w+))?|(test_\w+))`")
 OPERATING = [page for page in PAGES if page.parent.name == "operating"]
 
 
@@ -30,12 +33,30 @@ def test_every_block_is_run_by_a_test_or_marked_as_not_run(page):
             assert (ROOT / named[1]).exists(), f"{page.name} names {named[1]}"
 
 
+def named_on(page):
+    """Every file of tests that the page names, with the test in it if one is named: `file`, `file::test`, or `test`.
+
+    A file without a folder is one of the cluster's, and a test without a file is in the file named before it.
+    """
+    path = None
+    for found in NAMED.finditer(page.read_text(encoding="utf-8")):
+        file, test = found[1], found[2] or found[3]
+        if file is not None:
+            path = ROOT / file if "/" in file else ROOT / "tests" / "cluster" / file
+        assert path is not None, f"{test} is in no file"
+        yield path, test
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_test_that_is_named_exists(page):
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text(encoding="utf-8"))
-    for path, test in named:
-        assert (ROOT / path).exists(), path
-        assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), test
+    for path, test in named_on(page):
+        assert path.exists(), path
+        assert test is None or f"def {test}(" in path.read_text(encoding="utf-8"), f"{path.name}::{test}"
+
+
+def test_every_fault_names_a_test():
+    _, _, *rows = [line for line in FAULTS.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert [row for row in rows if not NAMED.search(row)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
