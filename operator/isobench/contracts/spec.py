@@ -178,7 +178,8 @@ class TimingSpec(KubernetesContract):
     exclusive: bool = Field(default=True, description="One timing pod per node.")
     sockets: Literal["none", "loopback"] = Field(
         default="none",
-        description="loopback lets the workload open sockets inside its empty network namespace.",
+        description="loopback lets the workload open sockets; the network stays cut off: an empty namespace locally, a "
+        "policy that denies everything on a cluster.",
     )
     resources: Resources | None = Field(default=None, description="Resources of the timing container.")
     node_selector: dict[str, Value] | None = Field(default=None, max_length=32, description="Nodes that may time.")
@@ -198,7 +199,11 @@ class WorkspaceSpec(KubernetesContract):
 
     storage_class_name: Name | None = Field(default=None, description="Storage class of the item's own claim.")
     size: Quantity | None = Field(default=None, description="Size of the item's own claim, such as 10Gi.")
-    claim_name: Name | None = Field(default=None, description="An existing ReadWriteMany claim instead.")
+    claim_name: Name | None = Field(
+        default=None,
+        description="An existing claim instead: ReadWriteMany, or pods on a second node wait for the volume until "
+        "their stage's time is over.",
+    )
 
     @model_validator(mode="after")
     def _own_or_shared(self) -> Self:
@@ -215,7 +220,9 @@ class OutputSpec(KubernetesContract):
     )
     dataset: Name | None = Field(default=None, description="Dataset file's name; the batch's by default.")
     endpoint: str | None = Field(default=None, max_length=1024, description="Address of an S3 server other than AWS.")
-    secret_ref: SecretRef | None = Field(default=None, description="Store credentials; only collect sees them.")
+    secret_ref: SecretRef | None = Field(
+        default=None, description="Store credentials; only collect, and a batch's export and publish, see them."
+    )
     service_account_name: Name | None = Field(default=None, description="Or a service account that has access.")
 
 
