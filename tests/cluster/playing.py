@@ -105,6 +105,11 @@ class Stage:
         """The attempt's pod and Job end so; a pod is made first unless one was begun."""
         await self._end(await self.job(stage, attempt, name), message, exit_code, why, **pod_status)
 
+    async def run(self, job: Object) -> Object:
+        """A Job that is no item's ends well; its pod, as the API server took it."""
+        await self._end(job, EXPORTED)
+        return await self.admin.get(PODS, self.namespace, job["metadata"]["name"])
+
     async def end_all(self, may: asyncio.Event) -> None:
         """Whatever runs ends well, for ever, as long as it ``may``."""
         while True:
