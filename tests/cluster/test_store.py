@@ -16,6 +16,7 @@ from isobench.contracts.pod import ExportRequest
 from isobench.contracts.reasons import ItemFailure, Reason
 from isobench.contracts.status import StageName
 from isobench.contracts.timed import Timed
+from isobench.engine.artifacts import MIB
 
 BUCKET = "records"
 AWAY = 60.0  # seconds
@@ -43,6 +44,18 @@ class TestBucket(StoreContract):
     @pytest.fixture
     def store(self, server, prefix):
         return open_store(prefix, server.endpoint)
+
+
+@pytest.mark.parametrize(("mib", "parts"), [(7, 1), (20, 3)])
+def test_a_large_file_is_sent_in_parts_that_the_server_puts_together(server, prefix, tmp_path, mib, parts):
+    store = open_store(prefix, server.endpoint)
+    content = b"".join(bytes([number]) * MIB for number in range(mib))
+    (tmp_path / "file").write_bytes(content)
+    store.put_file("file", tmp_path / "file")
+    bucket, _, key = store.uri("file").removeprefix("s3://").partition("/")
+    told = store.client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+    assert int(told.partition("-")[2] or 1) == parts, "an ETag ends with the number of parts, if there are any"
+    assert store.get("file") == content
 
 
 def test_the_root_of_a_bucket_is_a_store_too(server):
