@@ -22,12 +22,13 @@ revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 for image in "${@:-operator worker environment agent}"; do
     for name in $image; do
         case $name in
-            operator | worker) file="--file=Dockerfile --target=$name --build-arg=REVISION=$revision" ;;
+            operator | worker) file="--file=Dockerfile --target=$name" ;;
             environment) file=--file=images/environment/Dockerfile ;;
             agent) file="--file=images/agent/Dockerfile --build-arg=ENVIRONMENT=${PREFIX}isobench-environment:$TAG" ;;
             *) echo "there is no image $name: choose from operator, worker, environment, agent" >&2 && exit 2 ;;
         esac
         # shellcheck disable=SC2086
-        $build ${BUILD_OPTIONS:-} --quiet $file "--build-arg=BASE=$BASE" "--tag=${PREFIX}isobench-$name:$TAG" .
+        $build ${BUILD_OPTIONS:-} --quiet $file "--build-arg=BASE=$BASE" "--build-arg=REVISION=$revision" \
+            "--tag=${PREFIX}isobench-$name:$TAG" .
     done
 done
