@@ -49,9 +49,17 @@ def remove(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink()
         return
-    for folder, _, _ in os.walk(path):
-        Path(folder).chmod(0o700)
+    _open(path)
+    for folder, below, _ in os.walk(path):
+        for name in below:
+            _open(Path(folder, name))
     shutil.rmtree(path)
+
+
+def _open(folder: Path) -> None:
+    """Let what is in it be removed; modes that let it stay as they are: those of a kubelet's folder are root's."""
+    if not folder.is_symlink() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        folder.chmod(0o700)
 
 
 def write_json(path: Path, data: Any) -> None:

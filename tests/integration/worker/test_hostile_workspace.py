@@ -140,3 +140,17 @@ def test_a_folder_goes_whatever_its_modes_and_what_it_links_to_stays(tmp_path):
     (folder / "locked").chmod(0o000)
     remove(folder)
     assert (folder.exists(), (kept / "file").exists()) == (False, True)
+
+
+def test_a_folder_that_root_made_for_our_group_goes_too(tmp_path, monkeypatch):
+    """As a kubelet makes an item's folder on a shared claim: only its owner may change its modes."""
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    (folder / "below" / "file").write_text("")
+
+    def refused(path, mode):
+        raise PermissionError(f"{path} is root's")
+
+    monkeypatch.setattr(Path, "chmod", refused)
+    remove(folder)
+    assert not folder.exists()
