@@ -1,18 +1,14 @@
 """`kubectl isobench` by the real kubectl against a real API server: each answer that a person asks for."""
 
 import json
-import os
 import secrets
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from cluster import binaries
+from cluster.kubectl import isobench
 from cluster.refusals import batch, item
 
-ROOT = Path(__file__).parents[2]
 NAMESPACE = f"test-{secrets.token_hex(4)}"
 
 
@@ -56,15 +52,7 @@ def plugin(kinds, tmp_path_factory):
             owner = {"apiVersion": made["apiVersion"], "kind": "CommitBenchmarkBatch", "name": "nightly", "uid": uid}
             made["metadata"]["ownerReferences"] = [owner]
         _create(kinds, made, _with_record(tmp_path_factory, name, status))
-    places = (binaries.ensure(("kubectl",)), ROOT / "scripts", Path(sys.executable).parent, os.environ["PATH"])
-    path = os.pathsep.join(map(str, places))
-    environment = os.environ | {"PATH": path, "KUBECONFIG": str(kinds.kubeconfig)}
-
-    def run(*arguments):
-        command = ["kubectl", "isobench", *arguments, "-n", NAMESPACE]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    yield run
+    yield partial(isobench, kinds.kubeconfig, NAMESPACE)
     kinds.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 

@@ -5,6 +5,7 @@ All of them run at the same time, and what became of them is looked at afterward
 
 import asyncio
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -190,6 +191,31 @@ def test_what_a_failed_item_left_is_stored_and_the_item_says_why(told, s3):
     assert "no compiler here" in condition_in(status)["message"]
     assert [stage["name"] for stage in status["stages"]] == ["prepare", "collect"]
     assert b"no compiler here" in _stored(s3, status["artifacts"]["journalUri"])
+
+
+@pytest.mark.own_cluster("an S3 server that has one address for pods and tests")
+def test_a_person_reads_the_record_from_the_store(told, world, s3):
+    shown = world.ask("record", "recorded")
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout) == json.loads(_stored(s3, told["recorded"]["status"]["artifacts"]["recordUri"]))
+
+
+@pytest.mark.parametrize(("stage", "shown"), [((), {"prepare", "collect"}), (("prepare",), {"prepare"})])
+def test_a_person_reads_what_the_containers_of_a_failed_item_printed(told, world, stage, shown):
+    logs = world.ask("logs", "unbuildable", *stage)
+    assert logs.returncode == 0, logs.stderr
+    lines = re.findall(r"^\[pod/unbuildable-(\w+)-\S+/(\w+)\] (.*)", logs.stdout, re.MULTILINE)
+    assert {stage for stage, _, _ in lines} == shown
+    built = "\n".join(line for stage, container, line in lines if (stage, container) == ("prepare", "stage"))
+    assert "no compiler here" in built
+
+
+def test_a_recorded_item_has_no_pods_to_read_and_its_journal_is_named(told, world):
+    logs = world.ask("logs", "recorded")
+    kept = told["recorded"]["status"]["artifacts"]["journalUri"]
+    assert (logs.returncode, logs.stderr) == (
+        2, f"isobench: recorded: has no pod any more; its journal is at {kept}\n"
+    )  # fmt: skip
 
 
 def test_an_environment_killed_for_its_memory_says_so_and_is_not_tried_again(told):
