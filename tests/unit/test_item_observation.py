@@ -8,9 +8,11 @@ import pytest
 
 from building.items import NOON, result
 from building.objects import CREATED, ITEM_UID, condition, ended, item, job, pod
+from isobench.contracts.reasons import Reason
 from isobench.contracts.status import CommitBenchmarkStatus, StageName
 from isobench.controller.cache import Cache
 from isobench.controller.item import Item
+from isobench.controller.item_jobs import next_look
 from isobench.controller.item_observation import observe
 from isobench.controller.kinds import ITEMS, JOBS
 from isobench.controller.settings import settings_from
@@ -100,3 +102,33 @@ def test_what_a_queue_holds_back_is_said_and_has_no_deadline():
     assert (queued.state, queued.waiting.why) == (JobState.RUNNING, "Queued")
     assert "the queue gpus" in queued.waiting.message
     assert (seen.look_at, api.asked) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("queued", "works_for", "looks_after"),
+    [(0, 60, 20), (8 * 3600, 60, 20), (0, 160, 40), (0, 7 * 24 * 3600, 600)],
+    ids=["at first", "a queue's hours do not count", "the more seldom the longer it takes", "ten minutes at most"],
+)
+def test_what_hinders_a_pod_is_looked_at_by_the_time_since_its_job_began(queued, works_for, looks_after):
+    began = datetime.fromisoformat(CREATED) + timedelta(seconds=queued)
+    now = began + timedelta(seconds=works_for)
+    found = job(startTime=began.isoformat())
+    assert next_look(found, now, hindered=True) == now + timedelta(seconds=looks_after)
+
+
+def test_a_pod_that_its_node_should_have_ended_is_looked_at_when_it_is_given_up():
+    began = datetime.fromisoformat(CREATED)
+    deleted = began + timedelta(hours=2)
+    going = pod(phase="Running")
+    going["metadata"]["deletionTimestamp"] = deleted.isoformat()
+    cache, api = Cache(), ApiServer(going)
+    made = job(startTime=CREATED, active=1)
+    made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
+    cache.learn(JOBS, made)
+
+    def at(moment):
+        return asyncio.run(observe(api, cache, Item.read(item()), STATUS, moment, settings_from([])))
+
+    assert at(deleted).look_at == deleted + timedelta(minutes=1)
+    (lost,) = at(deleted + timedelta(minutes=1)).jobs
+    assert lost.failure.reason is Reason.STAGE_LOST

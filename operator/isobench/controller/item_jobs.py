@@ -52,19 +52,17 @@ def lacks_a_pod(job: Object) -> bool:
 
 
 def next_look(job: Object, now: datetime, *, hindered: bool) -> datetime:
-    """When to look again at a ``job`` that does not work: the longer that takes, the more seldom.
+    """When to look again at a ``job`` that does not work: the longer it has been begun, the more seldom.
 
     Where nothing hinders it, it is its pod that wakes us, and the look is for a change that we have missed.
     """
-    created = datetime.fromisoformat(job["metadata"]["creationTimestamp"])
-    return now + max(FIRST_LOOK if hindered else NOT_BEGUN, (now - created) / 4)
+    passed = (now - _begun_at(job)) / 4
+    return now + (max(FIRST_LOOK, min(passed, NOT_BEGUN)) if hindered else max(NOT_BEGUN, passed))
 
 
 def first_look(job: Object) -> datetime:
     """When to look why ``job`` does not work yet, unless it works or begins earlier."""
-    if has_begun(job):
-        return datetime.fromisoformat(job["status"]["startTime"]) + FIRST_LOOK
-    return datetime.fromisoformat(job["metadata"]["creationTimestamp"]) + NOT_BEGUN
+    return _begun_at(job) + (FIRST_LOOK if has_begun(job) else NOT_BEGUN)
 
 
 def unwanted(jobs: Iterable[Object], status: CommitBenchmarkStatus) -> Iterator[Object]:
@@ -78,6 +76,12 @@ def unwanted(jobs: Iterable[Object], status: CommitBenchmarkStatus) -> Iterator[
             continue
         if ended.get(attempt, True) and (attempt not in ended or not is_finished(job)):
             yield job
+
+
+def _begun_at(job: Object) -> datetime:
+    """When the Job controller took it up: a queue may have held it for days before; until then, when it was created."""
+    started = (job.get("status") or {}).get("startTime")
+    return datetime.fromisoformat(started or job["metadata"]["creationTimestamp"])
 
 
 def _attempt(job: Object) -> tuple[StageName, int] | None:

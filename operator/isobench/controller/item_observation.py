@@ -18,7 +18,7 @@ from isobench.controller.item_jobs import (
     next_look,
     works,
 )
-from isobench.controller.item_pods import Ending, ending, hindrance, is_hindered, is_last_of, pod_of
+from isobench.controller.item_pods import Ending, ending, given_up_at, hindrance, is_hindered, is_last_of, pod_of
 from isobench.controller.kinds import ITEM_UID_LABEL, PODS, Object
 from isobench.controller.settings import ControllerSettings
 from isobench.engine.facts import Failure, JobState, ObservedJob
@@ -106,9 +106,15 @@ async def _unfinished(
         if isinstance(found, Failure):
             ended = ObservedJob(last.name, last.attempt, JobState.ENDED, failure=found, uid=uid, bounded=True)
             return Observation((ended,), settled=False)
-        waiting, look_at = found, next_look(job, now, hindered=pod is None or is_hindered(pod))
+        waiting, look_at = found, _next_look(job, pod, now)
     running = ObservedJob(last.name, last.attempt, JobState.RUNNING, uid=uid, waiting=waiting, bounded=True)
     return Observation((running,), look_at=look_at)
+
+
+def _next_look(job: Object, pod: Object | None, now: datetime) -> datetime:
+    look_at = next_look(job, now, hindered=pod is None or is_hindered(pod))
+    given_up = given_up_at(pod) if pod else None
+    return min(look_at, given_up) if given_up else look_at
 
 
 async def _pod(api: Api, cache: Cache, item: Item, job: Object) -> Object | None:

@@ -97,10 +97,16 @@ def is_over(pod: Object, now: datetime) -> bool:
     return has_ended(pod) or _is_unanswered(pod, now)
 
 
+def given_up_at(pod: Object) -> datetime | None:
+    """When the node of a ``pod`` that is being deleted is not waited for any more."""
+    deleted = pod["metadata"].get("deletionTimestamp")
+    return None if deleted is None else datetime.fromisoformat(deleted) + _NO_ANSWER
+
+
 def _is_unanswered(pod: Object, now: datetime) -> bool:
     """Whether its node should have ended ``pod`` by now, and has not said so."""
-    deleted = pod["metadata"].get("deletionTimestamp")
-    return deleted is not None and now > datetime.fromisoformat(deleted) + _NO_ANSWER
+    until = given_up_at(pod)
+    return until is not None and now >= until
 
 
 def is_hindered(pod: Object) -> bool:
