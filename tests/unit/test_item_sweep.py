@@ -11,6 +11,7 @@ import pytest
 from building.items import NOON
 from building.objects import item
 from isobench.controller.api import Listing
+from isobench.controller.api_errors import Unavailable
 from isobench.controller.item_sweep import AFTER, Sweeper
 from isobench.controller.kinds import ITEMS, JOBS, Key
 from isobench.controller.settings import ControllerSettings
@@ -46,6 +47,10 @@ def key(name):
     return Key(ITEMS.plural, "team-a", name)
 
 
+async def away(*_):
+    raise Unavailable("restarting")
+
+
 def gone(sweeper, name):
     return asyncio.run(sweeper.gone(key(name)))
 
@@ -78,6 +83,20 @@ def test_what_there_is_is_kept_whoever_serves_it(world):
     assert asked["namespace"] == "team-a"
     assert "ownerReferences" not in job["metadata"]
     assert {"name": "workspace", "mountPath": "/workspace"} in container["volumeMounts"]
+
+
+def test_a_sweep_that_could_not_be_asked_for_is_asked_for_again(world):
+    server, now, sweeper = world
+    for name in ("one", "two"):
+        sweeper.seen(key(name), item(name, workspace=SHARED))
+        now.time = gone(sweeper, name)
+    create, server.create = server.create, away
+    for name in ("one", "two"):
+        with pytest.raises(Unavailable):
+            gone(sweeper, name)
+    server.create = create
+    assert [gone(sweeper, "one"), gone(sweeper, "two")] == [None, None]
+    assert server.created
 
 
 def test_an_item_with_a_claim_of_its_own_leaves_nothing_to_sweep(world):

@@ -36,11 +36,11 @@ class Sweeper:
         due = self._due.setdefault(key, _next_sweep(now))
         if now < due:
             return due
-        place = (key.namespace, self._claims.pop(key))
-        del self._due[key]
+        place = (key.namespace, self._claims[key])
         if self._swept.get(place) != due:
-            self._swept[place] = due
             await self._sweep(*place)
+            self._swept[place] = due
+        del self._claims[key], self._due[key]
         return None
 
     async def _sweep(self, namespace: str, claim: str) -> None:
