@@ -23,7 +23,7 @@ from isobench.controller.api_errors import (
 from isobench.controller.clock import ServerClock
 from isobench.controller.events import event_manifest
 from isobench.controller.kinds import ITEMS, JOBS, PODS
-from isobench.controller.transport import NO_HOOKS, Request, Transport, delay_before_repeat, may_repeat
+from isobench.controller.transport import NO_HOOKS, Request, Transport, delay_before_repeat, may_repeat, parsed
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -66,6 +66,12 @@ def test_a_refusal_is_the_error_that_says_what_to_do_about_it(status, reason, ki
 )
 def test_a_request_is_sent_again_only_where_that_is_safe_and_can_help(method, error, again):
     assert may_repeat(method, error) is again
+
+
+@pytest.mark.parametrize("text", [b"<html>Bad gateway</html>", b"", b"\xff"])
+def test_an_answer_that_is_no_json_is_one_of_a_server_that_is_away(text):
+    with pytest.raises(Unavailable, match=r"get /x: the answer is no JSON .*: is that an API server\?"):
+        parsed(Request("get", "GET", "/x"), text)
 
 
 def test_the_wait_is_what_the_server_asked_for_or_doubles_within_bounds():

@@ -37,6 +37,12 @@ def test_a_rotated_token_is_read_after_a_minute_or_when_the_old_one_was_refused(
     assert connection.headers() == {"Authorization": "Bearer third"}
 
 
+def test_while_credentials_can_not_be_read_those_of_before_are_used(in_a_pod, monkeypatch):
+    connection = Connection(None)
+    monkeypatch.setattr(kopf, "login_with_service_account", lambda settings: None)
+    assert connection.headers(again=True) == {"Authorization": "Bearer first"}
+
+
 def test_outside_a_pod_the_error_names_the_flag(monkeypatch):
     monkeypatch.setattr(kopf, "login_with_service_account", lambda settings: None)
     with pytest.raises(NoConnection, match="--kubeconfig FILE"):
@@ -46,5 +52,8 @@ def test_outside_a_pod_the_error_names_the_flag(monkeypatch):
 def test_a_kubeconfig_that_can_not_be_read_is_named(tmp_path):
     broken = tmp_path / "kubeconfig"
     broken.write_text("current-context: nowhere\n")
+    with pytest.raises(NoConnection, match=str(broken)):
+        Connection(broken)
+    broken.write_text("contexts: [")
     with pytest.raises(NoConnection, match=str(broken)):
         Connection(broken)

@@ -4,14 +4,12 @@ import logging
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-import orjson
-
 from isobench.controller.api_errors import AlreadyExists, ApiError, Conflict, NotFound, error_for
 from isobench.controller.clock import Clock
 from isobench.controller.connection import Connection
 from isobench.controller.events import event_manifest
 from isobench.controller.kinds import EVENTS, Key, Kind, Object
-from isobench.controller.transport import MERGE_PATCH, NO_HOOKS, Hooks, Request, Transport
+from isobench.controller.transport import MERGE_PATCH, NO_HOOKS, Hooks, Request, Transport, parsed
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +36,8 @@ class Api:
     """The verbs, over one pool of connections.
 
     Every method raises ApiError's kinds. Reads, deletes, patches and updates with a precondition are sent again after
-    429, 5xx and broken connections; a create only after 429, because it may have been done. A write raises NotLeading
-    when this process has lost the Lease.
+    429, 5xx and broken connections; a create only after 429 or 401, because else it may have been done. A write raises
+    NotLeading when this process has lost the Lease.
     """
 
     def __init__(self, connection: Connection, clock: Clock, hooks: Hooks = NO_HOOKS) -> None:
@@ -105,7 +103,7 @@ class Api:
         }
         request = Request("watch", "GET", kind.path(namespace), query | _selection(selector))
         async for line in self._transport.lines(request, seconds):
-            event = orjson.loads(line)
+            event = parsed(request, line)
             if event["type"] == "ERROR":
                 raise error_for(str(request), event["object"].get("code", 500), event["object"])
             yield WatchEvent(event["type"], _slim(event["object"]))

@@ -1,5 +1,6 @@
 """How to reach the API server: by kopf's own readers of a kubeconfig or of the pod's service account."""
 
+import logging
 import os
 import threading
 import time
@@ -8,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import kopf
+import yaml
+
+log = logging.getLogger(__name__)
 
 _TOKEN_SECONDS = 60.0
 _VARIABLE = threading.Lock()  # kopf's reader takes the file's name from a variable of the process
@@ -39,7 +43,11 @@ class Connection:
     def headers(self, *, again: bool = False) -> dict[str, str]:
         """The headers that say who we are; tokens are read again every minute, and when a request is sent ``again``."""
         if again or self._monotonic() - self._read_at > _TOKEN_SECONDS:
-            self.info, self._read_at = self._read(), self._monotonic()
+            self._read_at = self._monotonic()
+            try:
+                self.info = self._read()
+            except NoConnection as problem:  # a file that somebody writes at this moment
+                log.warning("the credentials are those of before: %s", problem)
         return self.info.as_http_headers()
 
     def _read(self) -> kopf.ConnectionInfo:
@@ -51,7 +59,7 @@ class Connection:
                     info = kopf.login_with_kubeconfig(settings=settings)
             else:
                 info = kopf.login_with_service_account(settings=settings)
-        except (OSError, ValueError, KeyError, kopf.LoginError) as error:
+        except (OSError, ValueError, KeyError, yaml.YAMLError, kopf.LoginError) as error:
             raise NoConnection(f"{self._kubeconfig or 'the service account'} can't be read: {error}") from error
         if info is None:
             raise NoConnection("not in a pod with a service account; name a kubeconfig by --kubeconfig FILE")

@@ -127,8 +127,7 @@ class Transport:
                 request.method, url, params=request.query, data=data, headers=headers
             ) as response:
                 await self._check(request, response)
-                answer: Object = orjson.loads(await response.read())
-                return answer
+                return parsed(request, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             self.hooks.counted(request.verb, "timeout" if isinstance(error, TimeoutError) else "closed")
             raise Unavailable(f"{request}: {_said(error)}") from error
@@ -141,6 +140,19 @@ class Transport:
             wait = response.headers.get("Retry-After", "")
             answer = _status_object(await response.read())
             raise error_for(str(request), response.status, answer, float(wait) if wait.isdigit() else None)
+
+
+def parsed(request: Request, text: bytes) -> Object:
+    """The object that the API server wrote.
+
+    Raises:
+        Unavailable: it is none; whoever stands before a server that is away may answer in its place.
+    """
+    try:
+        found: Object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Unavailable(f"{request}: the answer is no JSON ({text[:80]!r}): is that an API server?") from error
+    return found
 
 
 def may_repeat(method: str, error: ApiError) -> bool:

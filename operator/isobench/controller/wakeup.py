@@ -9,7 +9,8 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import kopf
 from kopf._core.engines.peering import Identity
@@ -23,8 +24,12 @@ log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 30
 
-Wake = Callable[[Key, str], None]
-"""Told which of our objects has which resource version."""
+
+class Wake(Protocol):
+    """Told which of our objects has which resource version, and whether it was deleted."""
+
+    def __call__(self, key: Key, version: str, *, deleted: bool) -> None:
+        """``key`` has, or had last, that ``version``."""
 
 
 class Kopf:
@@ -86,15 +91,16 @@ class Kopf:
 
     def _watch(self, registry: kopf.OperatorRegistry, kind: Kind, loop: asyncio.AbstractEventLoop) -> None:
         @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)
-        async def changed(body: Any, **_: Any) -> None:
+        async def changed(body: Any, type: str | None, **_: Any) -> None:
             if serves(self._settings, body):
-                _call(loop, self._wake, Key.of(kind, body), body["metadata"]["resourceVersion"])
+                version = body["metadata"]["resourceVersion"]
+                _call(loop, partial(self._wake, Key.of(kind, body), version, deleted=type == "DELETED"))
 
 
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
     """Call ``function`` on the controller's loop; one that is closed has nobody left to be told."""
     with suppress(RuntimeError):
-        loop.call_soon_threadsafe(function, *arguments)
+        loop.call_soon_threadsafe(function)
 
 
 def _kopf_settings() -> kopf.OperatorSettings:

@@ -11,6 +11,7 @@ from isobench.controller.kinds import Key
 log = logging.getLogger(__name__)
 
 LOST_AFTER = 2.0  # seconds that our own watch may be behind
+AT_ONCE = 8  # objects that are read at the same time: where a whole watch is behind, thousands would be
 
 
 class Witness:
@@ -21,9 +22,12 @@ class Witness:
         self._cache = cache
         self._refresh = refresh
         self._running: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(AT_ONCE)
 
-    def saw(self, key: Key, version: str) -> None:
-        """There is, or was, such a version of ``key``."""
+    def saw(self, key: Key, version: str, *, deleted: bool) -> None:
+        """There is such a version of ``key``, or its last was that and it was ``deleted``."""
+        if deleted and self._cache.get(key) is None:
+            return
         if self._behind(key, version):
             asyncio.get_running_loop().call_later(LOST_AFTER, self._look_again, key, version)
 
@@ -35,7 +39,8 @@ class Witness:
 
     async def _repair(self, key: Key) -> None:
         try:
-            await self._refresh(key)
+            async with self._room:
+                await self._refresh(key)
         except ApiError as error:
             log.warning("an event of %s may be lost: %s", key, error)
 
