@@ -36,7 +36,7 @@ class Work:
             )
         )
         self.metrics.watch_queue(lambda: 3, lambda: 0.2)
-        self.metrics.leads(True)
+        self.metrics.leads()
 
     def items(self) -> list[dict[str, Any]]:
         """The objects that there are now."""

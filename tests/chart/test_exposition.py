@@ -27,7 +27,7 @@ def test_promtool_has_nothing_to_say(promtool):
         )
     )
     metrics.watch_queue(lambda: 1, lambda: 0.5)
-    metrics.leads(True)
+    metrics.leads()
     metrics.reconciled("commitbenchmarks", 0.01)
     metrics.reconcile_failed("commitbenchmarks")
     metrics.api_request("create", 201)

@@ -67,7 +67,7 @@ class Player:
         if begins and stages:
             stages = [stages[0] | {"state": "Succeeded"}]
         if not item["spec"]["suspend"] and waiting is None and begins and stages:
-            waiting = self.admission.may_pay(item, now, StageName.AGENT)
+            waiting = self.admission.may_pay(item, StageName.AGENT)
         if waiting is not None or (begins and item["spec"]["suspend"]):
             await self._write(item, {"stages": stages, "waiting": waiting.manifest() if waiting else None})
         elif begins:

@@ -105,6 +105,10 @@ ITEMS: dict[str, tuple[dict[str, Any], str]] = {
         {"ttlSecondsAfterFinished": -1},
         "spec.ttlSecondsAfterFinished in body should be greater than or equal to 0",
     ),
+    "ttl-of-ages": (
+        {"ttlSecondsAfterFinished": 315_360_001},
+        "spec.ttlSecondsAfterFinished in body should be less than or equal to 315360000",
+    ),
     "i" * 64: ({}, "the name is longer than 63 characters and could be no label of its pods; choose a shorter one"),
 }
 """By name: what is wrong with an item, and what is said about it."""

@@ -8,7 +8,7 @@ import pytest
 
 from cluster.batch_playing import ONLINE, without_pauses
 from cluster.operating import eventually
-from cluster.playing import a_stage, condition_in, item_operator
+from cluster.playing import PAID_USD, a_stage, condition_in, item_operator
 from cluster.refusals import batch
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import Cost, StageName
@@ -18,6 +18,7 @@ from isobench.controller.kinds import BATCHES, CONFIG_MAPS, ITEMS
 pytestmark = pytest.mark.own_cluster("an API server without a kubelet")
 
 PREPARE, GENERATE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT = StageName
+SHARED = {"workspace": {"claimName": "shared"}}
 FIRST, SECOND = "demo-000-0000000", "demo-001-0000000"
 
 
@@ -36,10 +37,10 @@ def play(kinds, monkeypatch):
     return play
 
 
-async def begin(stage, count=2, workspace=None, **spec):
-    """A batch of so many commits that an agent attempts."""
+async def begin(stage, count=2, item=None, **spec):
+    """A batch of so many commits that an agent attempts; ``item`` is in the spec of each."""
     template = {"repository": {"url": "https://host.example/o/n"}, "output": {"store": "s3://bucket/prefix"}}
-    template |= ONLINE | {"workspace": workspace or {}}
+    template |= ONLINE | (item or {})
     commits = [{"head": f"{number:040x}"} for number in range(1, count + 1)]
     manifest = batch("demo", commits=commits, template=template, parallelism=count, **spec)
     manifest["metadata"]["namespace"] = stage.namespace
@@ -112,6 +113,24 @@ def test_agents_wait_for_their_turn_and_are_woken(play):
     assert play(steps) is not None
 
 
+def test_an_item_whose_time_is_over_at_once_goes_when_the_ledger_says_how_it_ended(play):
+    async def steps(stage):
+        await begin(stage, count=1, budgetUsd=10, item={"ttlSecondsAfterFinished": 0})
+        await stage.pass_all(PREPARE, VALIDATE, AGENT, BUILD_AGENT, TIMING, COLLECT, name=FIRST)
+
+        async def gone():
+            return await stage.item(FIRST) is None
+
+        await eventually(gone)
+        return (await stage.admin.get(BATCHES, stage.namespace, "demo"))["status"], await account_of(stage)
+
+    status, account = play(steps)
+    assert status["ledger"] == [
+        {"index": 0, "item": FIRST, "outcome": "Recorded", "reservedUsd": 0, "spentUsd": PAID_USD}
+    ]
+    assert account == ([PAID_USD], [])
+
+
 def test_an_item_waits_for_its_namespaces_slot_and_is_woken_when_one_is_free(play):
     async def steps(stage):
         await begin(stage)
@@ -128,7 +147,7 @@ def test_an_item_waits_for_its_namespaces_slot_and_is_woken_when_one_is_free(pla
 
 def test_an_item_that_is_asked_for_again_is_paid_again_from_the_same_budget(play):
     async def steps(stage):
-        await begin(stage, count=1, budgetUsd=10, workspace={"claimName": "shared"})
+        await begin(stage, count=1, budgetUsd=10, item=SHARED)
         await stage.pass_all(PREPARE, VALIDATE, name=FIRST)
         await stage.end(AGENT, name=FIRST, reason=Reason.AGENT_ERROR, cost=Cost(measured_usd=3))
         await stage.end(TIMING, name=FIRST, reason=Reason.TEST_FAILED)
@@ -180,7 +199,7 @@ def test_what_is_asked_for_again_after_a_restart_does_not_spend_what_was_held_be
     async def played():
         async with a_stage(kinds.kubeconfig) as stage:
             async with item_operator(kinds.kubeconfig, stage.namespace) as parts:
-                await begin(stage, count=1, budgetUsd=10, workspace={"claimName": "shared"})
+                await begin(stage, count=1, budgetUsd=10, item=SHARED)
                 await stage.pass_all(PREPARE, VALIDATE, name=FIRST)
                 await stage.job(AGENT, name=FIRST)
                 monkeypatch.setattr(parts.api, "replace", fails)
@@ -205,7 +224,7 @@ def test_what_is_asked_for_again_says_that_it_waits_until_the_ledger_is_written(
             a_stage(kinds.kubeconfig) as stage,
             item_operator(kinds.kubeconfig, stage.namespace) as parts,
         ):
-            await begin(stage, count=1, budgetUsd=10, workspace={"claimName": "shared"})
+            await begin(stage, count=1, budgetUsd=10, item=SHARED)
             await stage.pass_all(PREPARE, VALIDATE, name=FIRST)
             await stage.job(AGENT, name=FIRST)
             put, late = parts.api.put_status, True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from building.swift_history import TEST
 from cluster.conftest import BUCKET, STORE_SECRET
+from cluster.kubectl import isobench
 from isobench.controller.jobs.containers import Pod, worker
 from isobench.controller.jobs.resources import SUPERVISOR
 from isobench.controller.settings import ControllerSettings
@@ -35,6 +36,10 @@ class World:
             "output": store | {"secretRef": {"name": STORE_SECRET}},
             "controllerName": controller or self.namespace,
         } | changes
+
+    def ask(self, *arguments):
+        """`kubectl isobench`, by a person who has the store's keys."""
+        return isobench(self.cluster.kubeconfig, self.namespace, *arguments, **self.cluster.s3_credentials)
 
     def canary(self):
         """The address of somebody who answers whoever may connect, as the chart installs it."""

@@ -8,6 +8,7 @@ import pytest
 
 from building.items import NOON
 from building.objects import item
+from isobench.contracts.base import InvalidInput
 from isobench.contracts.status import StageName
 from isobench.controller.account_book import Book
 from isobench.controller.accounts import ACCOUNTS, Accounts
@@ -15,7 +16,7 @@ from isobench.controller.admission import Admission
 from isobench.controller.api import Listing
 from isobench.controller.api_errors import Conflict, Unavailable
 from isobench.controller.cache import Cache
-from isobench.controller.kinds import ITEMS
+from isobench.controller.kinds import ITEMS, Key
 from isobench.controller.settings import settings_from
 from isobench.engine.account import NAMESPACE_BUDGET, Account, Hold
 
@@ -148,7 +149,7 @@ def test_it_is_entered_though_the_cap_leaves_no_room_and_others_wait_for_it(worl
     world.starts()
     assert world.api.account().charged_usd() == 3
     for place, name in enumerate(["second", "third"], 1):
-        waits = world.admission.may_pay(world.put(name, CLAIMED), NOON, StageName.AGENT)
+        waits = world.admission.may_pay(world.put(name, CLAIMED), StageName.AGENT)
         assert (waits.why, waits.position) == (NAMESPACE_BUDGET, place)
         assert "$0 of its $2 left" in waits.message
 
@@ -191,6 +192,44 @@ def test_all_stored_accounts_are_known_with_the_first_item(world):
     world.starts()
     assert world.book.known["team-b"].charged_usd() == 4
     assert world.api.asked == ["list"], "one request, and nothing to write"
+
+
+@pytest.mark.parametrize("data", [None, {}, {"account.json": "{"}, {"account.json": '{"holds": 1}'}])
+def test_a_stored_account_that_can_not_be_read_stops_its_own_namespace_until_it_is_mended(world, data):
+    broken = {"metadata": {"name": "isobench-account-team-b"}, "data": data}
+    world.api.maps["isobench-account-team-b"] = broken
+    world.put("one", RUNS)
+    world.put("two", CLAIMED, namespace="team-b")
+    with pytest.raises(InvalidInput, match="isobench-account-team-b"):
+        world.starts()
+    assert world.api.account().holds.keys() == {"one"}, "other namespaces go on"
+    waits = world.admission.may_pay(world.put("two", CLAIMED, namespace="team-b"), StageName.AGENT)
+    assert "the ConfigMap isobench-account-team-b in isobench holds no account: mend it" in waits.message
+    world.api.put("team-b", OTHERS)
+    world.settles()
+    assert world.api.account("team-b").holds.keys() == {"two"}
+
+
+def test_what_a_refused_item_may_still_have_spent_is_charged_whole(world):
+    world.put("one", RUNS)
+    world.starts()
+    world.admission.ended(world.put("one", RUNS | {"conditions": ENDED["conditions"]}))
+    world.settles()
+    assert (world.api.account().holds, world.api.account().charged_usd()) == ({}, 3)
+
+
+def test_money_that_a_resting_item_held_comes_free_when_it_is_deleted(world):
+    world.put("one", CLAIMED)
+    world.starts()
+    assert world.admission.may_pay(world.put("one", CLAIMED), StageName.AGENT) is not None
+    world.settles()
+    resting = world.put("one", CLAIMED, suspend=True)
+    world.admission.may_start(resting, NOON)
+    world.settles()
+    world.cache.items.remove(resting)
+    world.admission.gone(Key.of(ITEMS, resting))
+    world.settles()
+    assert world.api.account().holds == {}
 
 
 def test_an_account_that_somebody_else_has_changed_is_read_again(world):

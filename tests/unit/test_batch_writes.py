@@ -143,14 +143,14 @@ def test_money_is_granted_at_once_and_its_item_woken():
     world.reconcile()
     world.reconcile(after=5)
     item = world.item(0)
-    assert world.admission.may_pay(item, world.now, StageName.AGENT).why == BUDGET
+    assert world.admission.may_pay(item, StageName.AGENT).why == BUDGET
     assert world.woken == [account_key("team")], "nothing is capped, and yet it is written"
     world.grant()
     assert world.woken[1:] == [KEY]
     world.reconcile(after=1)
     assert world.statuses[-1]["ledger"][0]["reservedUsd"] == 3
     assert Key.of(ITEMS, item) in world.woken
-    assert world.admission.may_pay(item, world.now, StageName.AGENT) is None
+    assert world.admission.may_pay(item, StageName.AGENT) is None
 
 
 def test_agents_that_wait_for_a_turn_are_told_their_place():
@@ -158,24 +158,37 @@ def test_agents_that_wait_for_a_turn_are_told_their_place():
     world.reconcile()
     world.reconcile(after=5)
     for index in range(4):
-        world.admission.may_pay(world.item(index), world.now, StageName.AGENT)
+        world.admission.may_pay(world.item(index), StageName.AGENT)
     world.grant()
     world.reconcile(after=1)
     told = []
     for index in range(4):
         item = world.item(index)
-        waiting = world.admission.may_pay(item, world.now, StageName.AGENT)
+        waiting = world.admission.may_pay(item, StageName.AGENT)
         told.append(waiting and (waiting.why, waiting.position))
         if waiting:
             world.put(ITEMS, item | {"status": {"waiting": waiting.manifest()}}, item["metadata"]["name"])
     assert told == [None, (AGENT_PARALLELISM, 1), (AGENT_PARALLELISM, 2), (AGENT_PARALLELISM, 3)]
 
 
+def test_items_go_on_when_the_batch_whose_budget_they_share_is_there():
+    world = World(1, template=template(**PAID), budgetRef="funds")
+    world.reconcile()
+    world.reconcile(after=5)
+    item = world.item(0)
+    waiting = world.admission.may_pay(item, StageName.AGENT)
+    assert "the batch funds, whose budget this one shares, is not there" in waiting.message
+    world.put(BATCHES, manifest(heads(1), budgetUsd=5), "funds")
+    world.woken.clear()
+    asyncio.run(world.reconciler.reconcile(Key(BATCHES.plural, "team", "funds")))
+    assert Key.of(ITEMS, item) in world.woken
+
+
 def test_a_suspended_batch_grants_nothing():
     world = World(1, template=template(**PAID))
     world.reconcile()
     world.reconcile(after=5)
-    world.admission.may_pay(world.item(0), world.now, StageName.AGENT)
+    world.admission.may_pay(world.item(0), StageName.AGENT)
     world.grant()
     batch = world.cache.batches.get(KEY)
     world.put(BATCHES, batch | {"spec": batch["spec"] | {"suspend": True}}, "demo", generation=2)

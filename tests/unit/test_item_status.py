@@ -33,11 +33,13 @@ def test_an_end_is_worth_a_write():
         (None, Waiting(why="Budget"), True),
         (Waiting(why="Budget"), None, True),
         (Waiting(why="Unschedulable", message="0/3 nodes"), Waiting(why="Unschedulable", message="0/4 nodes"), False),
+        (Waiting(why="Budget", message="written first"), Waiting(why="Budget", message="$2 left"), True),
+        (Waiting(why="Budget", message="$2.5 of $5 left"), Waiting(why="Budget", message="$0 of $5 left"), False),
         (Waiting(why="Cap", position=9), Waiting(why="Cap", position=8), False),
         (Waiting(why="Cap", position=9), Waiting(why="Cap", position=4), True),
     ],
 )
-def test_a_place_in_a_queue_is_told_when_it_has_halved_and_a_reason_when_it_changes(before, after, worth):
+def test_a_place_in_line_is_told_when_it_has_halved_and_a_reason_when_more_than_numbers_change(before, after, worth):
     assert worth_writing(status(waiting=before), status(waiting=after)) is worth
 
 

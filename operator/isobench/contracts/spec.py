@@ -250,7 +250,9 @@ class ItemTemplate(KubernetesContract):
     api: Name | None = Field(default=None, description="The record's api field.")
     queue_name: Name | None = Field(default=None, description="Kueue's local queue.")
     controller_name: Name | None = Field(default=None, description="Which release of the operator takes this.")
-    ttl_seconds_after_finished: int | None = Field(default=None, ge=0, description="Deleted so long after its end.")
+    ttl_seconds_after_finished: int | None = Field(
+        default=None, ge=0, le=315_360_000, description="Deleted so long after its end; ten years at most."
+    )
 
 
 class CommitBenchmarkSpec(ItemTemplate):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Set
 from decimal import Decimal
 
+from isobench.contracts.base import InvalidInput
 from isobench.controller.api import Api
 from isobench.controller.api_errors import AlreadyExists, Conflict, NotFound
 from isobench.controller.budgets import NoBudget, batch_of, budget_of, spent_usd
@@ -26,6 +27,7 @@ class Book:
         self._prefix = f"{settings.controller_name}-account-"
         self._stored: dict[str, Object] = {}
         self._known: dict[str, Account] = {}
+        self._unreadable: dict[str, str] = {}
         self._unread = True
 
     @property
@@ -33,15 +35,26 @@ class Book:
         """The accounts that were read, by namespace."""
         return self._known
 
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """What is wrong with accounts that are stored and can't be read, in a sentence each, by namespace."""
+        return self._unreadable
+
     async def read(self, namespace: str, paying: Set[str] = frozenset()) -> Account:
         """The account of ``namespace``; where none is stored, what the objects say but of the items ``paying`` now.
 
         All that are stored are read at once: those of namespaces without an object are known by then too.
+
+        Raises:
+            ApiError: they can't be had.
+            InvalidInput: what is stored for ``namespace`` is no account; it is read again the next time.
         """
-        if namespace not in self._known and self._unread:
+        if namespace not in self._known and (self._unread or namespace in self._unreadable):
             for stored in (await self._api.list(CONFIG_MAPS, self._place, selector_of(self._labels))).items:
                 self._learn(stored)
             self._unread = False
+        if namespace in self._unreadable:
+            raise InvalidInput(self._prefix + namespace, [self._unreadable[namespace]])
         if namespace not in self._known:
             self._known[namespace] = from_objects(self._cache, namespace, paying)
         return self._known[namespace]
@@ -50,8 +63,14 @@ class Book:
         name = stored["metadata"]["name"]
         namespace = name.removeprefix(self._prefix)
         if namespace != name and namespace not in self._known:
-            self._stored[namespace] = stored
-            self._known[namespace] = Account.model_validate_json(stored["data"][_ENTRY])
+            self._unreadable.pop(namespace, None)
+            try:
+                self._known[namespace] = Account.model_validate_json(stored["data"][_ENTRY])
+            except (KeyError, TypeError, ValueError):
+                said = f"the ConfigMap {name} in {self._place} holds no account: mend it, or delete it to begin anew"
+                self._unreadable[namespace] = f"{said} from what the objects say"
+            else:
+                self._stored[namespace] = stored
 
     async def write(self, namespace: str, account: Account) -> None:
         """Store ``account``, provided that what is stored is what we know; else it is read again.

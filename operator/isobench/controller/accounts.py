@@ -9,14 +9,13 @@ from datetime import datetime
 
 from isobench.contracts.status import Waiting
 from isobench.controller.app import Parts
-from isobench.controller.budgets import batch_of, has_ended, is_reserved, limits_of, spent_usd
+from isobench.controller.budgets import batch_of, has_ended, is_reserved, limits_of, live_stage, spent_usd
 from isobench.controller.cache import Cache
 from isobench.controller.kinds import BATCHES, ITEMS, Key, Object
 from isobench.controller.settings import ControllerSettings
 from isobench.engine.account import (
     BUDGET,
     EXHAUSTED,
-    NAMESPACE_BUDGET,
     NO_BUDGET,
     Account,
     Hold,
@@ -27,9 +26,11 @@ from isobench.engine.account import (
     shortage,
 )
 from isobench.engine.money import ZERO
+from isobench.engine.transitions import PAID
 
 ACCOUNTS = "accounts"
 _WRITTEN_FIRST = Waiting(why=BUDGET, message="the account is written first")
+_BEHIND = Waiting(why=BUDGET, message="those that asked earlier are given theirs first")
 
 
 def account_key(namespace: str) -> Key:
@@ -46,7 +47,7 @@ class Accounts:
         self._cache: Cache = parts.cache
         self._settings: ControllerSettings = parts.settings
         self._wake = parts.wake
-        self._wishes: dict[str, dict[str, tuple[Wish, Waiting]]] = {}
+        self._wishes: dict[str, dict[str, tuple[Wish, Waiting | None]]] = {}
         self._paying: dict[str, dict[str, Wish]] = {}
 
     def look(self, namespace: str) -> None:
@@ -84,21 +85,27 @@ class Accounts:
     def ask(self, wish: Wish) -> Waiting:
         """Ask for money, and be told what it waits for; the item, or its batch, is woken when that has changed."""
         account = self._book.known.get(wish.namespace)
-        told = _WRITTEN_FIRST if account is None else self._answer(account, wish)
-        self._wishes.setdefault(wish.namespace, {})[wish.uid] = wish, told
+        short = None if account is None else self._shortage(account, wish)
+        self._wishes.setdefault(wish.namespace, {})[wish.uid] = wish, short
         self.look_again(wish.namespace)
-        return told if account is None else self._placed(account, wish, told)
+        if account is None:
+            unreadable = self._book.unreadable.get(wish.namespace)
+            return Waiting(why=BUDGET, message=unreadable) if unreadable else _WRITTEN_FIRST
+        return self._placed(account, wish, short)
 
-    def _placed(self, account: Account, wish: Wish, told: Waiting) -> Waiting:
-        """``told`` with the place in the line that it stands in: its budget's, or that of the whole namespace."""
-        if told == _WRITTEN_FIRST or told.why == EXHAUSTED:
-            return told
+    def _placed(self, account: Account, wish: Wish, short: Waiting | None) -> Waiting:
+        """What ``wish`` waits for, and its place in the line for that: its budget's, or the whole namespace's."""
+        if short is not None and short.why == EXHAUSTED:
+            return short
+        by_budget = short.why == BUDGET if short else self._limits(wish.namespace).namespace is None
         asked = (other for other, _ in self._wishes[wish.namespace].values())
-        line = [other for other in asked if told.why == NAMESPACE_BUDGET or other.budget == wish.budget]
-        return told.model_copy(update={"position": place(account, wish, line)})
+        position = place(account, wish, [one for one in asked if one.budget == wish.budget or not by_budget])
+        if short is None and position == 1:
+            return _WRITTEN_FIRST
+        return (short or _BEHIND).model_copy(update={"position": position})
 
-    def _answer(self, account: Account, wish: Wish) -> Waiting:
-        return shortage(account, wish, self._limits(wish.namespace)) or _WRITTEN_FIRST
+    def _shortage(self, account: Account, wish: Wish) -> Waiting | None:
+        return shortage(account, wish, self._limits(wish.namespace))
 
     def _limits(self, namespace: str) -> Limits:
         return limits_of(self._cache, namespace, self._settings.caps_of(namespace).dollars)
@@ -121,12 +128,12 @@ class Accounts:
         if after != before:
             await self._book.write(namespace, after)
         self._paying.pop(namespace, None)
-        for wish, told in asked.values():
+        for wish, short in asked.values():
             if wish not in wishes or wish.uid in after.holds:
                 self._wishes[namespace].pop(wish.uid, None)
             if wish.uid in after.holds:
                 self._tell(wish)
-            elif self._answer(after, wish) != told:
+            elif self._shortage(after, wish) != short:
                 self._wake(Key(ITEMS.plural, namespace, wish.name))
         return None
 
@@ -135,11 +142,15 @@ class Accounts:
         return item is not None and not _over(item, wish.version)
 
     def _settled(self, namespace: str, account: Account) -> Account:
-        """Without the holds of items that have ended, at what they spent, or are gone, at all that was held."""
+        """Without the holds of items that have ended, at what they spent; at all that was held, where nobody can say.
+
+        That is so of items that are gone, and of those that were refused while they paid.
+        """
         for uid, hold in account.holds.items():
             item = self._item(namespace, hold.item, uid)
             if item is None or _over(item, hold.asked_at):
-                account = account.settled(uid, None if item is None else spent_usd(item))
+                known = item is not None and live_stage(item) not in PAID
+                account = account.settled(uid, spent_usd(item) if item and known else None)
         living = {batch["metadata"]["uid"] for batch in self._cache.batches.all()}
         return account.without_budgets(account.spent.keys() - living - {NO_BUDGET})
 

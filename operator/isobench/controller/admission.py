@@ -14,6 +14,7 @@ from isobench.controller.budgets import (
     batch_of,
     budget_of,
     has_ended,
+    is_closed,
     is_reserved,
     live_stage,
     most_usd,
@@ -44,6 +45,7 @@ class Admission:
         self._slots: Slots | None = None
         self._asked: dict[Key, str] = {}
         self._agents: dict[str, dict[Key, str]] = {}
+        self._without_budget: dict[str, set[Key]] = {}
         self._swept_at: datetime | None = None
 
     def may_start(self, item: Object, now: datetime) -> Waiting | None:
@@ -60,7 +62,7 @@ class Admission:
             waiting = slots.ask(candidate)
         return waiting
 
-    def may_pay(self, item: Object, _now: datetime, stage: StageName) -> Waiting | None:
+    def may_pay(self, item: Object, stage: StageName) -> Waiting | None:
         """What keeps ``item`` from the paid ``stage``: None once the account, and its batch's ledger, hold money."""
         asked = Item.read(item)
         if not most_usd(asked):
@@ -90,9 +92,17 @@ class Admission:
         said = f"the ledger of the batch {name} {_STILL_HOLDS}; `kubectl describe cbb {name}` may say why"
         return Waiting(why=BUDGET, message=said)
 
+    def is_entered(self, item: Object) -> bool:
+        """Whether account and ledger know how ``item`` ended and what it cost: nobody will ask the object for it."""
+        if not self._accounts.is_settled(item):
+            return False
+        batch = batch_of(self._cache, item)
+        return batch is None or is_closed(batch, item["metadata"]["name"])
+
     def gone(self, key: Key) -> None:
-        """The item ``key`` is not there any more."""
+        """The item ``key`` is not there any more; one that had no slot may have asked for money or held some."""
         self._released(key, self._asked.get(key, ""))
+        self._accounts.look_again(key.namespace)
 
     def granted_usd(self, item: Object) -> float | None:
         """What a batch may enter into its ledger for ``item``, which has asked for it."""
@@ -105,8 +115,10 @@ class Admission:
         return int(batch["spec"].get("agentParallelism", 1)) - len(self._running_agents(batch))
 
     def look_again(self, namespace: str) -> None:
-        """A cap or a budget of ``namespace`` may have changed."""
+        """A cap or a budget of ``namespace`` may have changed, or be there now."""
         self._accounts.look_again(namespace)
+        for key in self._without_budget.pop(namespace, ()):
+            self._wake(key)
 
     def _counted(self) -> Slots:
         if self._slots is None:
@@ -195,6 +207,7 @@ class Admission:
         try:
             budget = budget_of(self._cache, batch)
         except NoBudget as problem:
+            self._without_budget.setdefault(item.namespace, set()).add(Key.of(ITEMS, item.object))
             return Waiting(why=BUDGET, message=str(problem))
         if self._accounts.hold(item.namespace, item.uid) is None:
             return self._accounts.ask(wish_of(item, budget))

@@ -117,7 +117,7 @@ class App:
         for reflector in self._reflectors:
             await reflector.relist()
         self._work.begin()
-        self._metrics.leads(True)
+        self._metrics.leads()
         # Half of the workers begin nothing: however much is to begin, what goes on finds one of them free.
         workers = [
             self._work.work(self._reconcilers, only_urgent=number % 2 == 1) for number in range(self._settings.workers)

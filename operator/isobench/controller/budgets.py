@@ -124,6 +124,12 @@ def is_reserved(batch: Object, item: str) -> bool:
     return any(row.get("item") == item and row.get("reservedUsd") and not row.get("outcome") for row in rows)
 
 
+def is_closed(batch: Object, item: str) -> bool:
+    """Whether the batch's ledger, as it is written, says how the item ended."""
+    rows = batch.get("status", {}).get("ledger", ())
+    return any(row.get("item") == item and row.get("outcome") for row in rows)
+
+
 def has_ended(item: Object) -> bool:
     """Whether its status says so."""
     conditions = item.get("status", {}).get("conditions", ())

@@ -145,7 +145,7 @@ class Cache:
         return None if store is None else store.get(key)
 
     def __iter__(self) -> Iterator[Store]:
-        """The stores whose changes wake somebody: a pod's word is asked for when its Job has ended."""
+        """The stores whose every change may wake somebody; a pod's word is asked for when its Job has ended."""
         return iter((self.items, self.batches, self.jobs))
 
     def jobs_of(self, namespace: str, item_uid: str) -> list[Object]:

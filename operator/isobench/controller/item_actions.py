@@ -13,7 +13,7 @@ from isobench.controller.api_errors import AlreadyExists, Forbidden, Invalid
 from isobench.controller.app import Parts
 from isobench.controller.item import Item, read_status
 from isobench.controller.item_isolation import Isolation
-from isobench.controller.item_jobs import unwanted
+from isobench.controller.item_jobs import is_finished, unwanted
 from isobench.controller.item_observation import pods_of
 from isobench.controller.item_pods import is_over
 from isobench.controller.jobs.names import ISOLATED, claim_name
@@ -82,6 +82,14 @@ class Actions:
             metadata = job["metadata"]
             await self._api.delete(JOBS, item.namespace, metadata["name"], uid=metadata["uid"])
 
+    async def stop(self, item: Object) -> None:
+        """Delete the Jobs of an item that nobody understands any more, unless they have ended."""
+        metadata = item["metadata"]
+        for job in self._cache.jobs_of(metadata["namespace"], metadata["uid"]):
+            if not is_finished(job) and not job["metadata"].get("deletionTimestamp"):
+                made = job["metadata"]
+                await self._api.delete(JOBS, made["namespace"], made["name"], uid=made["uid"])
+
     async def release(self, item: Item, status: CommitBenchmarkStatus) -> None:
         """Delete the item's own volume, provided that what was in it is stored; comes before the last status.
 
@@ -102,17 +110,10 @@ class Actions:
     async def _delete_pods(self, item: Item) -> None:
         await self._api.delete_all(PODS, item.namespace, f"{ITEM_UID_LABEL}={item.uid}")
 
-    async def expire(self, item: Object) -> datetime | None:
-        """Delete an item that has ended when its time is over; say when that is."""
-        seconds, outcome = item["spec"].get("ttlSecondsAfterFinished"), read_status(item).outcome
-        if seconds is None or outcome is None or outcome.last_transition_time is None:
-            return None
-        due = outcome.last_transition_time + timedelta(seconds=seconds)
-        if self._clock() < due:
-            return due
+    async def expire(self, item: Object) -> None:
+        """Delete an item whose time is over."""
         metadata = item["metadata"]
         await self._api.delete(ITEMS, metadata["namespace"], metadata["name"], uid=metadata["uid"])
-        return None
 
     async def _asked(self, item: Item, status: CommitBenchmarkStatus, start: Start) -> Asked:
         return Asked(
@@ -156,6 +157,14 @@ class Actions:
 
 class _Foreign(Exception):
     """Something else has the name of what is to be created."""
+
+
+def expires_at(item: Object) -> datetime | None:
+    """When the time of ``item``, which has ended, is over; None: never."""
+    seconds, outcome = item["spec"].get("ttlSecondsAfterFinished"), read_status(item).outcome
+    if seconds is None or outcome is None or outcome.last_transition_time is None:
+        return None
+    return outcome.last_transition_time + timedelta(seconds=seconds)
 
 
 def _is_stored(status: CommitBenchmarkStatus) -> bool:

@@ -1,9 +1,13 @@
 """When a status is worth a write: what changed must matter to a person or to the next decision. Pure."""
 
+import re
+
 from isobench.contracts.status import CommitBenchmarkStatus, StageState, StageStatus, Waiting
 from isobench.controller.item import Item
 from isobench.controller.jobs.names import job_name
 from isobench.engine.transitions import PAID
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def completed(item: Item, status: CommitBenchmarkStatus) -> CommitBenchmarkStatus:
@@ -42,6 +46,10 @@ def _essence(status: CommitBenchmarkStatus) -> CommitBenchmarkStatus:
 
 
 def _coarse(waiting: Waiting) -> Waiting:
-    """A place in a queue is worth telling when it has halved; the scheduler's sentence changes all the time."""
+    """A place in a queue is worth telling when it has halved, a sentence when more than its numbers has changed.
+
+    The scheduler's sentence changes all the time.
+    """
     position = waiting.position.bit_length() if waiting.position else None
-    return Waiting(why=waiting.why, position=position)
+    said = "" if waiting.why == "Unschedulable" else _NUMBER.sub("#", waiting.message)
+    return Waiting(why=waiting.why, position=position, message=said)

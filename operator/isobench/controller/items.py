@@ -13,7 +13,7 @@ from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageSta
 from isobench.controller.admission import Admission
 from isobench.controller.app import Parts
 from isobench.controller.item import Item, read_status
-from isobench.controller.item_actions import Actions, NotYet, refusal
+from isobench.controller.item_actions import Actions, NotYet, expires_at, refusal
 from isobench.controller.item_jobs import NOT_BEGUN
 from isobench.controller.item_observation import Observation, observe
 from isobench.controller.item_report import Reporter
@@ -29,7 +29,7 @@ from isobench.engine.machine import ask_again, decide
 from isobench.engine.transitions import PAID
 
 SOON_SETTLED, LATE_SETTLED = timedelta(seconds=1), timedelta(seconds=15)
-"""How long a retry waits before it looks again whether the try before it is settled: at first, and then."""
+"""How long who waits for an ended try to be settled waits before it looks again: at first, and then."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class ItemReconciler:
         last = free.status.stages[-1] if free.status.stages else None
         if last is None or last.name not in PAID or not free.actions:
             return free
-        held = self._admission.may_pay(item.object, now, last.name)
+        held = self._admission.may_pay(item.object, last.name)
         if held is None:
             return free
         if held.why == EXHAUSTED:
@@ -168,9 +168,9 @@ class ItemReconciler:
         if after.terminal:
             await self._actions.release(known.item, after)
         written = await self._api.put_status(ITEMS, known.item.object, after.manifest())
+        await self._report.written(written, known.status, after)
         if after.terminal:
             await self._actions.let_go(known.item, after)
-        await self._report.written(written, known.status, after)
         return _Known(replace(known.item, object=written), after)
 
     async def _refuse(self, found: Object, status: CommitBenchmarkStatus, problem: InvalidInput) -> datetime | None:
@@ -182,8 +182,8 @@ class ItemReconciler:
             written = await self._api.put_status(ITEMS, found, after.manifest())
             await self._report.written(written, status, after)
             found = written
-        self._admission.ended(found)
-        return await self._actions.expire(found)
+        await self._actions.stop(found)
+        return await self._expire(found)
 
     async def _rest(self, known: _Known) -> datetime | None:
         """An item that has ended: what is left of it goes."""
@@ -193,8 +193,18 @@ class ItemReconciler:
     async def _rest_of(self, known: _Known) -> datetime | None:
         if not known.status.terminal:
             return None
-        self._admission.ended(known.item.object)
-        return await self._actions.expire(known.item.object)
+        return await self._expire(known.item.object)
+
+    async def _expire(self, item: Object) -> datetime | None:
+        """Delete an item that has ended when its time is over and what it came to is entered elsewhere."""
+        self._admission.ended(item)
+        due, now = expires_at(item), self._clock()
+        if due is None or now < due:
+            return due
+        if not self._admission.is_entered(item):
+            return now + SOON_SETTLED
+        await self._actions.expire(item)
+        return None
 
 
 def _earliest(*times: datetime | None) -> datetime | None:

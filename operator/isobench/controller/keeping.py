@@ -14,7 +14,7 @@ from isobench.controller.kinds import Object
 
 _MOST_SHARED = 8192
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
-_JOB_STATUS = ("active", "ready", "terminating", "failed", "succeeded", "startTime", "completionTime")
+_JOB_STATUS = ("active", "ready", "terminating", "startTime")
 _CONDITION = ("type", "status", "reason", "message")
 _POD_STATUS = ("phase", "reason", "message")
 _POD_CONDITION = (*_CONDITION, "lastTransitionTime")

@@ -143,9 +143,9 @@ class Metrics:
         """Show what ``collector`` reads when Prometheus asks."""
         self.registry.register(collector)
 
-    def leads(self, leading: bool) -> None:
-        """This replica became the leader, or is none."""
-        self._leader.set(leading)
+    def leads(self) -> None:
+        """This replica became the leader; one that no longer is ends."""
+        self._leader.set(1)
 
     def reconciled(self, kind: str, seconds: float) -> None:
         """One reconcile of an object of ``kind`` (its plural) took so long, whether or not it raised."""

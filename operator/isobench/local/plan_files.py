@@ -59,7 +59,7 @@ def _inputs(
     digest = write_archive(archive, _members(plan, items))
     if shared.cluster.inputs_to is None:
         return shared.cluster.inputs(archive.absolute().as_uri() if absolute else archive.name, digest)
-    store = open_store(shared.cluster.inputs_to, shared.cluster.endpoint)
+    store = open_store(shared.cluster.inputs_to, shared.cluster.endpoint, attempts=5)  # a person waits for it
     key = f"{archive.name.removesuffix('.inputs.tar.gz')}-{digest[:12]}.inputs.tar.gz"
     try:
         store.put_file(key, archive)
