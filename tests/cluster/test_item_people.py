@@ -2,6 +2,7 @@
 
 import itertools
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
@@ -171,3 +172,21 @@ def test_an_item_goes_when_its_time_is_over(play_item):
         await eventually(gone)
 
     play_item(steps)
+
+
+def test_what_a_queue_holds_back_says_so_until_it_is_let_go(play_item, monkeypatch):
+    monkeypatch.setattr("isobench.controller.item_jobs.FIRST_LOOK", timedelta(seconds=0.05))
+
+    async def steps(stage, _):
+        await stage.create(queueName="gpus")
+        job = await stage.job(PREPARE)
+        held = await stage.until(lambda status: status.get("waiting"))
+        await stage.admin.patch(JOBS, stage.namespace, job["metadata"]["name"], {"spec": {"suspend": False}})
+        await stage.until(lambda status: "waiting" not in status)
+        await stage.end(PREPARE)
+        return job, held["status"]["waiting"]
+
+    job, held = play_item(steps)
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert (held["why"], held["message"]) == ("Queued", "Kueue has not admitted it from the queue gpus")

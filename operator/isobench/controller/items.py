@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from isobench.contracts.base import InvalidInput
 from isobench.contracts.reasons import Reason
 from isobench.contracts.status import CommitBenchmarkStatus, StageName, StageState, Waiting
+from isobench.controller import item_jobs
 from isobench.controller.admission import Admission
 from isobench.controller.app import Parts
 from isobench.controller.item import Item, read_status
 from isobench.controller.item_actions import Actions, NotYet, expires_at, refusal
-from isobench.controller.item_jobs import NOT_BEGUN
 from isobench.controller.item_observation import Observation, observe
 from isobench.controller.item_report import Reporter
 from isobench.controller.item_status import completed, just_ended, worth_writing
@@ -130,7 +130,8 @@ class ItemReconciler:
                 return self._clock() + timedelta(seconds=wait.seconds)
             if refused is None:
                 await self._write(known, after)
-                return self._clock() + NOT_BEGUN
+                # What a queue holds back does not change: nobody would wake us to say so.
+                return self._clock() + (item_jobs.FIRST_LOOK if known.item.spec.queue_name else item_jobs.NOT_BEGUN)
             jobs, status = (refused,), known.status
 
     def _decide(self, item: Item, status: CommitBenchmarkStatus, jobs: tuple[ObservedJob, ...]) -> Decision:
