@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from base64 import b64encode
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -332,9 +332,23 @@ def test_a_sweep_of_a_claim_without_the_namespace_has_nothing_to_do(tmp_path):
     assert sweep(request).succeeded
 
 
-def test_the_canary_answers_whoever_connects():
+@pytest.fixture
+def canary():
+    """The address of a canary, which goes before its socket's number is anybody else's."""
+
+    def sings(listener):
+        with suppress(OSError):  # it was shut down
+            serve(listener)
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, args=[listener], daemon=True).start()
-        for _ in range(3):
-            with closing(socket.create_connection(listener.getsockname())) as connection:
-                assert connection.makefile("rb").read() == ANSWER
+        thread = threading.Thread(target=sings, args=[listener])
+        thread.start()
+        yield listener.getsockname()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_the_canary_answers_whoever_connects(canary):
+    for _ in range(3):
+        with closing(socket.create_connection(canary)) as connection:
+            assert connection.makefile("rb").read() == ANSWER
