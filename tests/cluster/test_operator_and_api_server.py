@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -116,6 +117,16 @@ def test_a_version_that_is_gone_is_answered_by_a_list_that_finds_the_deletions(s
     story(steps)
 
 
+@asynccontextmanager
+async def watching_one_item(proxy, admin, namespace):
+    """An operator that was watching when the item was created, and has told of it."""
+    async with operator(proxy.kubeconfig, namespace) as running:
+        await eventually(lambda: proxy.watched(f"{namespace}/commitbenchmarks"))
+        await admin.create(ITEMS, namespace, an_item("one"))
+        await observed(admin, namespace, "one")
+        yield running
+
+
 def test_an_expired_watch_says_so_in_an_event_and_is_answered_by_a_list(story, proxy):
     expired = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}).encode()
     told = []
@@ -128,10 +139,7 @@ def test_an_expired_watch_says_so_in_an_event_and_is_answered_by_a_list(story, p
 
     async def steps(admin, namespace):
         proxy.spoil[f"{namespace}/commitbenchmarks"] = expire_once
-        async with operator(proxy.kubeconfig, namespace) as running:
-            await eventually(lambda: proxy.watched(f"{namespace}/commitbenchmarks"))
-            await admin.create(ITEMS, namespace, an_item("one"))
-            await observed(admin, namespace, "one")
+        async with watching_one_item(proxy, admin, namespace) as running:
             await as_the_server(admin, running, namespace)
 
     story(steps)
@@ -178,10 +186,7 @@ def test_events_that_come_in_another_order_end_at_the_newest(story, proxy):
 
     async def steps(admin, namespace):
         proxy.spoil[f"{namespace}/commitbenchmarks"] = swap
-        async with operator(proxy.kubeconfig, namespace) as running:
-            await eventually(lambda: proxy.watched(f"{namespace}/commitbenchmarks"))
-            await admin.create(ITEMS, namespace, an_item("one"))
-            await observed(admin, namespace, "one")
+        async with watching_one_item(proxy, admin, namespace) as running:
             for number in range(4):
                 await admin.patch(ITEMS, namespace, "one", {"metadata": {"labels": {"changed": str(number)}}})
             await eventually(lambda: len(swapped) > 2)

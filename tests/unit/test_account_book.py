@@ -195,7 +195,8 @@ def test_all_stored_accounts_are_known_with_the_first_item(world):
 
 
 @pytest.mark.parametrize("data", [None, {}, {"account.json": "{"}, {"account.json": '{"holds": 1}'}])
-def test_a_stored_account_that_can_not_be_read_stops_its_own_namespace_until_it_is_mended(world, data):
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "deleted"])
+def test_a_stored_account_that_can_not_be_read_stops_its_own_namespace_until_that_is_over(world, data, mended):
     broken = {"metadata": {"name": "isobench-account-team-b"}, "data": data}
     world.api.maps["isobench-account-team-b"] = broken
     world.put("one", RUNS)
@@ -205,7 +206,10 @@ def test_a_stored_account_that_can_not_be_read_stops_its_own_namespace_until_it_
     assert world.api.account().holds.keys() == {"one"}, "other namespaces go on"
     waits = world.admission.may_pay(world.put("two", CLAIMED, namespace="team-b"), StageName.AGENT)
     assert "the ConfigMap isobench-account-team-b in isobench holds no account: mend it" in waits.message
-    world.api.put("team-b", OTHERS)
+    if mended:
+        world.api.put("team-b", OTHERS)
+    else:
+        del world.api.maps["isobench-account-team-b"]
     world.settles()
     assert world.api.account("team-b").holds.keys() == {"two"}
 

@@ -36,12 +36,17 @@ class ApiServer:
         return SimpleNamespace(items=list(self.pods))
 
 
+def a_cache(found):
+    """What the operator knows: the item's only Job."""
+    cache = Cache()
+    found["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
+    cache.learn(JOBS, found)
+    return cache
+
+
 def seen_of(api, *remembered, started=CREATED):
     """The result of a finished Job whose item's pods are ``remembered``."""
-    cache = Cache()
-    made = job(conditions=[condition("Complete")], startTime=started)
-    made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
-    cache.learn(JOBS, made)
+    cache = a_cache(job(conditions=[condition("Complete")], startTime=started))
     for one in remembered:
         cache.pods.put(one)
     asked = Item.read(item())
@@ -79,10 +84,7 @@ def test_else_the_api_server_is_asked(remembered, started):
     ids=["has its turn", "is passed over", "has its time", "may have none", "has forgotten one", "has one that goes"],
 )
 def test_a_job_without_a_known_pod_is_told_of_in_time_and_asked_about_only_if_it_has_one(age, status, told, asked):
-    cache, api = Cache(), ApiServer(RUNS)
-    made = job(**status)
-    made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
-    cache.learn(JOBS, made)
+    cache, api = a_cache(job(**status)), ApiServer(RUNS)
     now = datetime.fromisoformat(CREATED) + timedelta(seconds=age)
     (seen,) = asyncio.run(observe(api, cache, Item.read(item()), STATUS, now, settings_from([]))).jobs
     assert (seen.waiting.why if seen.waiting else None) == (told and "NoPod")
@@ -91,10 +93,7 @@ def test_a_job_without_a_known_pod_is_told_of_in_time_and_asked_about_only_if_it
 
 
 def test_what_a_queue_holds_back_is_said_and_has_no_deadline():
-    cache, api = Cache(), ApiServer()
-    made = job() | {"spec": {"suspend": True}}
-    made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
-    cache.learn(JOBS, made)
+    cache, api = a_cache(job() | {"spec": {"suspend": True}}), ApiServer()
     a_month_later = datetime.fromisoformat(CREATED) + timedelta(days=30)
     asked = Item.read(item(queueName="gpus"))
     seen = asyncio.run(observe(api, cache, asked, STATUS, a_month_later, settings_from([])))
@@ -121,10 +120,7 @@ def test_a_pod_that_its_node_should_have_ended_is_looked_at_when_it_is_given_up(
     deleted = began + timedelta(hours=2)
     going = pod(phase="Running")
     going["metadata"]["deletionTimestamp"] = deleted.isoformat()
-    cache, api = Cache(), ApiServer(going)
-    made = job(startTime=CREATED, active=1)
-    made["metadata"] |= {"resourceVersion": "8", "ownerReferences": [{"kind": ITEMS.name, "uid": ITEM_UID}]}
-    cache.learn(JOBS, made)
+    cache, api = a_cache(job(startTime=CREATED, active=1)), ApiServer(going)
 
     def at(moment):
         return asyncio.run(observe(api, cache, Item.read(item()), STATUS, moment, settings_from([])))

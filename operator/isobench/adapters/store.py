@@ -16,9 +16,11 @@ from isobench.contracts.reasons import ItemFailure, Reason
 
 LARGEST_READ = 64 * 2**20
 ATTEMPTS = 25
-"""boto3's random waits between them, of up to 20 s each, add up to 160 s on average: a server may be away for a minute.
+"""A server may be away for a minute.
 
-With 15 they are over within that minute four times in ten; for more than 36 a client's allowance would not last.
+boto3's n-th pause is a random part of min(0.05 * 2**n, 20) seconds (its standard mode; botocore 1.44): the 24 between
+these add up to 163 s on average, 14 to 63 s, which is often less than a minute. A client's allowance (500, of which a
+retry takes 14) lasts for 36.
 """
 
 _MISSING = ("404", "NoSuchKey", "NotFound")

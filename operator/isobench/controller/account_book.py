@@ -50,7 +50,9 @@ class Book:
             InvalidInput: what is stored for ``namespace`` is no account; it is read again the next time.
         """
         if namespace not in self._known and (self._unread or namespace in self._unreadable):
-            for stored in (await self._api.list(CONFIG_MAPS, self._place, selector_of(self._labels))).items:
+            there = (await self._api.list(CONFIG_MAPS, self._place, selector_of(self._labels))).items
+            self._unreadable.clear()
+            for stored in there:
                 self._learn(stored)
             self._unread = False
         if namespace in self._unreadable:
@@ -63,7 +65,6 @@ class Book:
         name = stored["metadata"]["name"]
         namespace = name.removeprefix(self._prefix)
         if namespace != name and namespace not in self._known:
-            self._unreadable.pop(namespace, None)
             try:
                 self._known[namespace] = Account.model_validate_json(stored["data"][_ENTRY])
             except (KeyError, TypeError, ValueError):

@@ -149,8 +149,8 @@ class Accounts:
         for uid, hold in account.holds.items():
             item = self._item(namespace, hold.item, uid)
             if item is None or _over(item, hold.asked_at):
-                known = item is not None and live_stage(item) not in PAID
-                account = account.settled(uid, spent_usd(item) if item and known else None)
+                known = None if item is None or live_stage(item) in PAID else spent_usd(item)
+                account = account.settled(uid, known)
         living = {batch["metadata"]["uid"] for batch in self._cache.batches.all()}
         return account.without_budgets(account.spent.keys() - living - {NO_BUDGET})
 

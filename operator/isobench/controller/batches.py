@@ -20,8 +20,9 @@ from isobench.controller.budgets import NoBudget, budget_of, shared_usd
 from isobench.controller.kinds import BATCHES, ITEMS, JOBS, Key, Kind, Object, owner_uid
 from isobench.engine import ledger
 from isobench.engine.account import BUDGET, NAMESPACE_BUDGET
-from isobench.engine.batch_status import SUSPENDED, Facts, refused, status_of
+from isobench.engine.batch_status import Facts, refused, status_of
 from isobench.engine.closing import Step
+from isobench.engine.machine import SUSPENDED
 
 BETWEEN_WRITES = timedelta(seconds=5)
 _FOR_MONEY = (BUDGET, NAMESPACE_BUDGET)

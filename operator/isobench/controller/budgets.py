@@ -1,5 +1,6 @@
 """Whose money an item spends: its batch's budget, or the one that its batch shares."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -120,14 +121,17 @@ def pays(item: Object) -> bool:
 
 def is_reserved(batch: Object, item: str) -> bool:
     """Whether the batch's ledger, as it is written, holds money for the item."""
-    rows = batch.get("status", {}).get("ledger", ())
-    return any(row.get("item") == item and row.get("reservedUsd") and not row.get("outcome") for row in rows)
+    return any(row.get("reservedUsd") and not row.get("outcome") for row in _rows_of(batch, item))
 
 
 def is_closed(batch: Object, item: str) -> bool:
     """Whether the batch's ledger, as it is written, says how the item ended."""
-    rows = batch.get("status", {}).get("ledger", ())
-    return any(row.get("item") == item and row.get("outcome") for row in rows)
+    return any(row.get("outcome") for row in _rows_of(batch, item))
+
+
+def _rows_of(batch: Object, item: str) -> Iterator[Object]:
+    """The item's row in the ledger, if it is entered."""
+    return (row for row in batch.get("status", {}).get("ledger", ()) if row.get("item") == item)
 
 
 def has_ended(item: Object) -> bool:

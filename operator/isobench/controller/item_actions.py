@@ -1,5 +1,6 @@
 """What is done to the cluster for an item beside its status: Jobs and claims, made and removed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -78,17 +79,17 @@ class Actions:
 
     async def tidy(self, item: Item, status: CommitBenchmarkStatus) -> None:
         """Delete the Jobs that nobody waits for."""
-        for job in list(unwanted(self._cache.jobs_of(item.namespace, item.uid), status)):
-            metadata = job["metadata"]
-            await self._api.delete(JOBS, item.namespace, metadata["name"], uid=metadata["uid"])
+        await self._delete_jobs(unwanted(self._cache.jobs_of(item.namespace, item.uid), status))
 
     async def stop(self, item: Object) -> None:
         """Delete the Jobs of an item that nobody understands any more, unless they have ended."""
-        metadata = item["metadata"]
-        for job in self._cache.jobs_of(metadata["namespace"], metadata["uid"]):
-            if not is_finished(job) and not job["metadata"].get("deletionTimestamp"):
-                made = job["metadata"]
-                await self._api.delete(JOBS, made["namespace"], made["name"], uid=made["uid"])
+        jobs = self._cache.jobs_of(item["metadata"]["namespace"], item["metadata"]["uid"])
+        live = (job for job in jobs if not job["metadata"].get("deletionTimestamp"))
+        await self._delete_jobs(job for job in live if not is_finished(job))
+
+    async def _delete_jobs(self, jobs: Iterable[Object]) -> None:
+        for metadata in [job["metadata"] for job in jobs]:
+            await self._api.delete(JOBS, metadata["namespace"], metadata["name"], uid=metadata["uid"])
 
     async def release(self, item: Item, status: CommitBenchmarkStatus) -> None:
         """Delete the item's own volume, provided that what was in it is stored; comes before the last status.

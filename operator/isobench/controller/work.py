@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Protocol
 
+from isobench.contracts.base import InvalidInput
 from isobench.controller import item_jobs
 from isobench.controller.api import Api
 from isobench.controller.api_errors import ApiError, Conflict, NotLeading
@@ -89,7 +90,7 @@ class Work:
             raise
         except Conflict:
             await self._read_again(key)
-        except ApiError as error:
+        except (ApiError, InvalidInput) as error:
             self._failed(key, error)
         except Exception as error:
             self._failed(key, error)

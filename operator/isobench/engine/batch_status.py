@@ -16,8 +16,9 @@ from isobench.contracts.status import (
 from isobench.engine.closing import Step
 from isobench.engine.endings import condition_of, with_condition
 from isobench.engine.ledger import Counts, Rows, counts, finished, finished_by, stopped
+from isobench.engine.machine import SUSPENDED
 
-RUNNING, SUSPENDED, WAITING = "Running", "Suspended", "Waiting"
+RUNNING, WAITING = "Running", "Waiting"
 CLOSING = {ClosingName.EXPORT: "Exporting", ClosingName.PUBLISH: "Publishing"}
 COMPLETED, STOPPED = "Completed", "StoppedAtFailure"
 FAILED = {ClosingName.EXPORT: "ExportFailed", ClosingName.PUBLISH: "PublishFailed"}
