@@ -140,6 +140,7 @@ async def _operator(cluster: Cluster, admin: Api, case: Case) -> Row:
             await _create(admin, namespace, case)
             await all_finished(observer, case.items)
             seconds = time.monotonic() - begun
+            await at_rest(process)  # what the last items leave behind goes after they have ended
             asked = {verb: count - before.get(verb, 0) for verb, count in process.requests().items()}
             spent, peak = process.cpu_seconds() - used, process.peak_mb()
         row = _row(case, "operator", seconds, observer)
@@ -200,7 +201,7 @@ async def until_ready(process: OperatorProcess) -> None:
 
 
 async def at_rest(process: OperatorProcess) -> None:
-    """Return when it has started for good: for a whole second it used no processor time."""
+    """Return when it has nothing left to do: for a whole second it used no processor time."""
     used = -1.0
     while used != (used := process.cpu_seconds()):
         await asyncio.sleep(1)

@@ -1,6 +1,8 @@
 """The barrier around isolated pods, as far as the API server can tell: the deny-all policy, alone, and the canary."""
 
+import asyncio
 import time
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -28,10 +30,15 @@ class Isolation:
         """Nothing is read before it is asked."""
         self._api, self._settings = api, settings
         self._seen: dict[str, _Seen] = {}
+        self._looking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def trouble(self, status: CommitBenchmarkStatus, pod: Object, namespace: str) -> str | None:
         """Why ``pod``, a Job's template, can't be isolated in ``namespace``; None when nothing speaks against it."""
-        return self._silent_canary(status) or await self._open_policies(pod["metadata"]["labels"], namespace)
+        silent = self._silent_canary(status)
+        if silent:
+            return silent
+        async with self._looking[namespace]:  # of items that begin together, one makes the policy
+            return await self._open_policies(pod["metadata"]["labels"], namespace)
 
     def _silent_canary(self, status: CommitBenchmarkStatus) -> str | None:
         if self._settings.canary_address is None:
@@ -74,6 +81,6 @@ class Isolation:
         if ours is not None:
             await self._api.replace(NETWORK_POLICIES, ours | {"spec": deny_all(namespace)["spec"]})
             return None
-        with suppress(AlreadyExists):  # another worker was faster
+        with suppress(AlreadyExists):  # somebody else was faster
             await self._api.create(NETWORK_POLICIES, namespace, deny_all(namespace))
         return None
