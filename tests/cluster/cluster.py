@@ -291,15 +291,21 @@ class Cluster:
 
 def summary(cluster: Cluster) -> dict[str, Any]:
     """What a person wants to know of it."""
-    if namespaces.process(cluster.profile) is None:
-        return {
-            "state": "down",
-            "not built yet": binaries.missing(binaries.REAL if cluster.profile.real else binaries.FAKE),
-        }
+    is_down = namespaces.process(cluster.profile) is None
+    facts = _of_one_that_is_down(cluster) if is_down else _of_one_that_is_up(cluster)
+    return {name: value for name, value in facts.items() if value}
+
+
+def _of_one_that_is_down(cluster: Cluster) -> dict[str, Any]:
+    wanted = binaries.REAL if cluster.profile.real else binaries.FAKE
+    return {"state": "down", "not built yet": binaries.missing(wanted)}
+
+
+def _of_one_that_is_up(cluster: Cluster) -> dict[str, Any]:
     stopped = cluster.not_running()
     facts: dict[str, Any] = {"state": "up" if not stopped else "broken", "not running": stopped}
     facts |= {"KUBECONFIG": cluster.plane.kubeconfig, "kubectl": binaries.folder() / "kubectl"}
     if cluster.profile.real:
         facts |= {"S3 server": cluster.s3_endpoint, "S3 credentials": cluster.folder / "s3-credentials.env"}
         facts |= {"git server": cluster.git_url, "its folder": cluster.git_folder, "images": cluster.images.names()}
-    return {name: value for name, value in facts.items() if value}
+    return facts

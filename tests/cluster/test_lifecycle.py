@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from cluster import namespaces
+from cluster import binaries, namespaces
 from cluster.binaries import Missing
-from cluster.cluster import Cluster
+from cluster.cluster import Cluster, summary
 from cluster.profiles import Profile
 
 pytestmark = pytest.mark.own_cluster("the harness's node, network or servers")
@@ -36,6 +36,12 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Missing, match=r"containerd.*install_test_tools\.sh"):
         Cluster(TRIAL).up()
+
+
+def test_of_one_that_is_down_only_what_is_not_built_yet_is_told(monkeypatch, tmp_path):
+    assert summary(Cluster(TRIAL)) == {"state": "down"}
+    monkeypatch.setattr(binaries, "CACHE", tmp_path)
+    assert summary(Cluster(TRIAL)) == {"state": "down", "not built yet": list(binaries.REAL)}
 
 
 def node(cluster):
