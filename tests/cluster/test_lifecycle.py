@@ -6,7 +6,6 @@ import signal
 import pytest
 
 from cluster import binaries, namespaces
-from cluster.binaries import Missing
 from cluster.cluster import Cluster, summary
 from cluster.profiles import Profile
 
@@ -34,7 +33,7 @@ def test_a_second_cluster_starts_beside_the_first_and_leaves_nothing_even_when_i
 
 def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Missing, match=r"containerd.*install_test_tools\.sh"):
+    with pytest.raises(binaries.Missing, match=r"containerd.*install_test_tools\.sh"):
         Cluster(TRIAL).up()
 
 
